@@ -1,0 +1,1 @@
+"""How does a learner know that an answer is right?"""

@@ -1,0 +1,1 @@
+"""How is a course of exercises built, and a class graded?"""

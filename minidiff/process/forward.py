@@ -1,0 +1,56 @@
+"""The forward process: from a picture to noise, one step at a time or in one jump."""
+
+import torch
+
+
+def per_image(values, x):
+    """Give a table entry per image the shape that multiplies images: (B,) -> (B, 1, 1, 1), in the dtype of x.
+
+    values: () or (B,); x: (B, ...). A scalar stays a scalar.
+    """
+    if values.ndim and values.shape[0] != x.shape[0]:
+        raise ValueError(f"one time per image: got {values.shape[0]} times for a batch of {x.shape[0]}")
+    return values.to(x).reshape(values.shape + (1,) * (x.ndim - 1 if values.ndim else 0))
+
+
+def q_step(x, t, betas, generator=None):
+    """One step of the forward process, x_{t-1} -> x_t (Ho et al. 2020, eq. 2).
+
+    x: (B, ...) float; t: int in 1..T; betas: (T + 1,). Draws B x ... normal numbers from `generator`.
+    """
+    beta = per_image(betas[t], x)
+    noise = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
+    return (1 - beta).sqrt() * x + beta.sqrt() * noise
+
+
+def q_sample(x0, t, eps, alpha_bar):
+    """Noise x0 to step t in one jump (Ho et al. 2020, eq. 4).
+
+    x0, eps: (B, ...) float; t: (B,) int in 0..T, or one int for all; alpha_bar: (T + 1,). Returns x_t like x0.
+    """
+    a = per_image(alpha_bar[t], x0)
+    return a.sqrt() * x0 + (1 - a).sqrt() * eps
+
+
+def snr(alpha_bar):
+    """The signal-to-noise ratio alpha_bar / (1 - alpha_bar), infinite at t = 0 (Kingma et al. 2021, eq. 2)."""
+    return alpha_bar / (1 - alpha_bar)
+
+
+def prior_kl(x0, alpha_bar_T):
+    """KL(q(x_T | x0) || N(0, I)) in nats per dimension, elementwise: what of the picture is left at T.
+
+    x0: any shape, in [-1, 1]; alpha_bar_T: a number or a 0-d tensor in (0, 1). Returns the shape of x0, float64.
+    """
+    a = torch.as_tensor(alpha_bar_T, dtype=torch.float64)
+    return 0.5 * (a * x0.double() ** 2 - a - torch.log1p(-a))
+
+
+def brightness_ratio(alpha_bar_T, d, sd):
+    """Spread of brightness of generated over real pictures when x_T is wrongly drawn from N(0, I) (Lin et al. 2023).
+
+    For pictures of one constant shade with standard deviation `sd` and `d` pixels, sampled by the probability-flow ODE
+    from N(0, I) instead of the true q(x_T). alpha_bar_T in [0, 1]; returns a float, 1 when alpha_bar_T = 0.
+    """
+    a = float(alpha_bar_T)
+    return 1 / (a * d * sd**2 + 1 - a) ** 0.5

@@ -1,0 +1,26 @@
+"""The loss of denoising: draw a time and a noise, ask the network for the target."""
+
+import torch
+
+from minidiff.process.forward import per_image
+from minidiff.process.targets import to_target
+
+
+def draw_times(n, T, generator):
+    """n steps, uniform on 1..T with both ends: (n,) int64 on the CPU."""
+    return torch.randint(1, T + 1, (n,), generator=generator)
+
+
+def denoising_loss(net, x0, path, target, generator):
+    """The mean squared error of the network on the target at random steps: L_simple (Ho et al. 2020, eq. 14).
+
+    net: (x_t (B, ...), t (B,)) -> (B, ...); x0: (B, ...) in [-1, 1]; path: discrete; target: what the net predicts.
+    Times and noise are drawn on the CPU from `generator`. Returns (scalar float32 loss, {"t": (B,), "each": (B,)}).
+    """
+    t = draw_times(len(x0), path.T, generator)
+    eps = torch.randn(x0.shape, generator=generator).to(x0)
+    alpha, sigma = path.alpha(t), path.sigma(t)
+    x_t = per_image(alpha, x0) * x0 + per_image(sigma, x0) * eps
+    out = net(x_t, path.net_time(t).to(x0.device))
+    each = (out.float() - to_target(target, x0, eps, alpha, sigma)).square().flatten(1).mean(dim=1)
+    return each.mean(), {"t": t, "each": each.detach()}

@@ -1,0 +1,58 @@
+"""What a network is asked to predict: eps, x0 or v, in one algebra.
+
+The target is A x0 + B eps, with A and B functions of alpha and sigma. Together with x_t = alpha x0 + sigma eps these
+are two equations for two unknowns; their determinant d = alpha B - sigma A says where they can be solved.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+from minidiff.process.forward import per_image
+
+
+@dataclass(frozen=True)
+class Target:
+    """The target A(alpha, sigma) x0 + B(alpha, sigma) eps."""
+
+    name: str
+    A: Callable
+    B: Callable
+
+
+EPS = Target("eps", lambda alpha, sigma: 0 * alpha, lambda alpha, sigma: 0 * alpha + 1)
+X0 = Target("x0", lambda alpha, sigma: 0 * alpha + 1, lambda alpha, sigma: 0 * alpha)
+V = Target("v", lambda alpha, sigma: -sigma, lambda alpha, sigma: alpha)  # Salimans and Ho 2022, section 4
+
+
+def to_target(target, x0, eps, alpha, sigma):
+    """What the network should answer: A x0 + B eps.
+
+    x0, eps: (B, ...); alpha, sigma: () or (B,). Returns the shape and dtype of x0.
+    """
+    A, B = target.A(alpha, sigma), target.B(alpha, sigma)
+    return per_image(A, x0) * x0 + per_image(B, x0) * eps
+
+
+def from_target(target, out, x_t, alpha, sigma):
+    """The pair (x0, eps) that a network's answer `out` at x_t stands for.
+
+    out, x_t: (B, ...); alpha, sigma: () or (B,). Raises ValueError where the target does not determine the picture
+    (d = 0: the target eps at alpha = 0, pure noise; the target x0 at sigma = 0, where eps is not determined).
+    """
+    A, B = target.A(alpha, sigma), target.B(alpha, sigma)
+    d = alpha * B - sigma * A
+    if (d == 0).any():
+        raise ValueError(f"predicting {target.name} says nothing about the other half of x_t where alpha B = sigma A "
+                         f"(alpha = {float(alpha[d == 0].min()):.3g}): use v there")
+    A, B, alpha, sigma = (per_image(u / d, x_t) for u in (A, B, alpha, sigma))
+    return B * x_t - sigma * out, alpha * out - A * x_t
+
+
+def predict_x0(x_t, t, eps, alpha_bar):
+    """The picture that x_t would come from if its noise were eps (Ho et al. 2020, eq. 15).
+
+    x_t, eps: (B, ...); t: (B,) int in 0..T, or one int; alpha_bar: (T + 1,). Returns the shape of x_t.
+    """
+    a = per_image(alpha_bar[t], x_t)
+    return (x_t - (1 - a).sqrt() * eps) / a.sqrt()

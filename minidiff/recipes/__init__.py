@@ -1,0 +1,1 @@
+"""Which data, net, path and loss make a named result?"""

@@ -1,0 +1,1 @@
+"""How do we walk back from noise?"""
