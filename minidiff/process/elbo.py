@@ -5,7 +5,7 @@ import math
 import torch
 
 from minidiff.process.forward import per_image, prior_kl
-from minidiff.process.posterior import posterior_mean, posterior_variance
+from minidiff.process.posterior import posterior, posterior_variance
 
 
 def kl_gauss(mean_1, var_1, mean_2, var_2):
@@ -22,9 +22,10 @@ def step_kl(x0, x0_hat, x_t, t, alpha_bar):
     p has the posterior's variance and the mean that the prediction x0_hat gives. x0, x0_hat, x_t: (B, ...);
     t: (B,) int in 2..T; alpha_bar: (T + 1,). Returns (B, ...) in nats.
     """
-    mean = posterior_mean(x_t, x0, t, alpha_bar)
-    mean_hat = posterior_mean(x_t, x0_hat, t, alpha_bar)
-    return (mean - mean_hat) ** 2 / (2 * per_image(posterior_variance(t, alpha_bar), x_t))
+    mean, variance = posterior(x_t, x0, t, alpha_bar)
+    mean_hat, _ = posterior(x_t, x0_hat, t, alpha_bar)
+    variance = per_image(variance, x_t)
+    return kl_gauss(mean, variance, mean_hat, variance)
 
 
 def eps_weight(t, alpha_bar):

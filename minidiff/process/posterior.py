@@ -15,16 +15,18 @@ def posterior_variance(t, alpha_bar, s=None):
     return (1 - a_s) / (1 - a_t) * (1 - a_t / a_s)
 
 
-def posterior_mean(x_t, x0, t, alpha_bar, s=None):
-    """Mean of q(x_s | x_t, x0), for s = t - 1 or any earlier s (Ho et al. 2020, eq. 7).
+def posterior(x_t, x0, t, alpha_bar, s=None):
+    """Mean and variance of q(x_s | x_t, x0), for s = t - 1 or any earlier s (Ho et al. 2020, eqs. 6 and 7).
 
-    x_t, x0: (B, ...); t, s: int, () or (B,), with 0 <= s < t <= T; alpha_bar: (T + 1,). Returns the shape of x_t.
+    x_t, x0: (B, ...); t, s: int, () or (B,), with 0 <= s < t <= T; alpha_bar: (T + 1,).
+    Returns the mean with the shape of x_t, and the variance as float64 with the shape of t.
     """
     a_t, a_s = alpha_bar[t], alpha_bar[_earlier(t, s)]
     ratio = a_t / a_s
     weight_x0 = a_s.sqrt() * (1 - ratio) / (1 - a_t)
-    weight_xt = ratio.sqrt() * (1 - a_s) / (1 - a_t)
-    return per_image(weight_x0, x0) * x0 + per_image(weight_xt, x_t) * x_t
+    weight_x_t = ratio.sqrt() * (1 - a_s) / (1 - a_t)
+    mean = per_image(weight_x0, x0) * x0 + per_image(weight_x_t, x_t) * x_t
+    return mean, posterior_variance(t, alpha_bar, s)
 
 
 def _earlier(t, s):
