@@ -1,0 +1,46 @@
+"""Batches as a pure function of the step, so that a run that was interrupted goes on with the very same images."""
+
+import math
+from functools import lru_cache
+
+import torch
+
+
+class Batches:
+    """The endless sequence of shuffled epochs of `images`, cut into batches.
+
+    images: (N, ...); size: images a step over all ranks, a multiple of `world`; rank: 0..world - 1. Each run of N images
+    that starts at a multiple of N holds every image once, in an order that only (seed, epoch) decides; a batch may
+    span two epochs. Raises ValueError on sizes that do not fit.
+    """
+
+    def __init__(self, images, size, seed, rank=0, world=1):
+        if len(images) == 0:
+            raise ValueError("images must hold at least one image, got none")
+        if size < 1 or world < 1 or size % world:
+            raise ValueError(f"size must be a positive multiple of world, got size = {size}, world = {world}")
+        if not 0 <= rank < world:
+            raise ValueError(f"rank must be in 0..{world - 1}, got {rank}")
+        self.images, self.size, self.seed, self.rank, self.world = images, size, seed, rank, world
+        self._order = lru_cache(maxsize=2)(self._shuffled)
+
+    @property
+    def per_epoch(self):
+        """After how many steps every image was seen."""
+        return math.ceil(len(self.images) / self.size)
+
+    def at(self, step):
+        """This rank's batch at step 0, 1, 2, ...: (size / world, ...)."""
+        return self.images[self.indices(step).to(self.images.device)]
+
+    def indices(self, step):
+        """Which images `at(step)` takes: (size / world,) int64."""
+        share, N = self.size // self.world, len(self.images)
+        first = step * self.size + self.rank * share
+        epochs = range(first // N, (first + share - 1) // N + 1)
+        order = torch.cat([self._order(epoch) for epoch in epochs])
+        return order[first - epochs[0] * N:][:share]
+
+    def _shuffled(self, epoch):
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + epoch) % 2**63)
+        return torch.randperm(len(self.images), generator=generator)

@@ -1,0 +1,5 @@
+"""What can go wrong while data are found, downloaded or read, said in one sentence."""
+
+
+class DataError(RuntimeError):
+    """A data set cannot be found, downloaded or read, or its bytes are not those that were published."""

@@ -1,0 +1,77 @@
+"""The one door to all data: a name and a split in, images in [-1, 1] and labels out."""
+
+import torch
+
+from minidiff.data.cifar import read_archive
+from minidiff.data.download import fetch
+from minidiff.data.errors import DataError
+from minidiff.data.idx import read_idx
+from minidiff.data.registry import content, dataset, datasets, gunzip, locate
+from minidiff.data.strokes import strokes
+
+STROKES = {"train": 60_000, "test": 10_000}  # as many as MNIST has
+
+
+def load(name, split, n=None, size=28):
+    """Load images and labels; a data set that is not on this machine is downloaded first.
+
+    name: "strokes", "mnist", "fashion-mnist" or "cifar10"; split: "train" or "test"; n: only the first n images; size:
+    of the drawn strokes, other images have their own. Files are sought in $MINIDIFF_DATA/NAME, then in datasets/NAME,
+    and their digest is verified.
+    Returns (N, 1, 28, 28) float32 in [-1, 1] (cifar10: (N, 3, 32, 32)) and (N,) int64. Raises DataError.
+    """
+    if split not in ("train", "test"):
+        raise DataError(f'split must be "train" or "test", got {split!r}')
+    if n is not None and n < 1:
+        raise DataError(f"n must be at least 1, got {n}")
+    if name == "strokes":
+        return strokes(STROKES[split] if n is None else n, split=split, size=size)
+    images, labels = _read(name, split)
+    if n is not None and n > len(images):
+        raise DataError(f"{name} has {len(images)} {split} images, asked for were {n}")
+    return images[:n].float() / 127.5 - 1, labels[:n]
+
+
+def available(name):
+    """Whether `load(name, ...)` finds its files without a download. Raises DataError for an unknown name."""
+    return name == "strokes" or all(locate(name, file) for file in dataset(name).files)
+
+
+def verify(name):
+    """Check each file of a data set: a list of (file name, what is wrong with it or None)."""
+    return [(file.name, _problem(name, file)) for file in dataset(name).files]
+
+
+def _problem(name, file):
+    path = locate(name, file)
+    if path is None:
+        return "not on this machine"
+    try:
+        content(path, file)
+    except DataError as error:
+        return str(error)
+    return None
+
+
+def _read(name, split):
+    """Images uint8 (N, C, H, W) and labels int64 (N,) of a data set of the registry."""
+    if name not in datasets():
+        raise DataError(f"there is no data set {name!r}; there are strokes, {', '.join(datasets())}")
+    if not available(name):
+        fetch(name)
+    files = {file.name: file for file in dataset(name).files}
+    if name == "cifar10":
+        (file,) = files.values()
+        path = locate(name, file)
+        return read_archive(content(path, file), split, path)
+    prefix = "train" if split == "train" else "t10k"
+    images, labels = (_read_idx(name, files[f"{prefix}-{part}-ubyte.gz"]) for part in ("images-idx3", "labels-idx1"))
+    if images.ndim != 3 or labels.shape != images.shape[:1]:
+        raise DataError(f"{name} is damaged: images of shape {tuple(images.shape)}, labels {tuple(labels.shape)}")
+    return images[:, None], labels.long()
+
+
+def _read_idx(name, file):
+    path = locate(name, file)
+    data = content(path, file)
+    return read_idx(data if file.of == "content" else gunzip(data, path), path)

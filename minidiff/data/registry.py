@@ -1,0 +1,98 @@
+"""Which data sets there are, where their files lie on this machine, and whether their bytes are the published ones."""
+
+import gzip
+import hashlib
+import os
+import tomllib
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from minidiff.data.errors import DataError
+
+HERE = Path(__file__).resolve().parents[2] / "datasets"  # the registry, and the cache of downloads beside it
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a data set: its size at the mirrors, and the digest of the file or of its decompressed content."""
+
+    name: str
+    bytes: int
+    algorithm: str  # "sha256" or "md5"
+    digest: str
+    of: str  # "file" or "content"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One data set of the registry; `mirrors` are tried in this order."""
+
+    name: str
+    title: str
+    licence: str
+    source: str
+    mirrors: tuple[str, ...]
+    files: tuple[File, ...]
+
+
+def datasets():
+    """Read datasets/registry.toml: a dict name -> Dataset."""
+    try:
+        table = tomllib.loads((HERE / "registry.toml").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"the registry of data sets cannot be read: {error}") from error
+    return {name: Dataset(name, d["title"], d["licence"], d["source"], tuple(d["mirrors"]),
+                          tuple(_file(key, entry, d["of"]) for key, entry in d["files"].items()))
+            for name, d in table.items()}
+
+
+def dataset(name):
+    """The entry of the registry called `name`; raises DataError when there is none."""
+    known = datasets()
+    if name not in known:
+        raise DataError(f"there is no data set {name!r} in the registry, which has {', '.join(known)}")
+    return known[name]
+
+
+def folders(name):
+    """Where the files of a data set may lie: $MINIDIFF_DATA/name, when that is set, then datasets/name."""
+    chosen = os.environ.get("MINIDIFF_DATA")
+    return ([Path(chosen).expanduser() / name] if chosen else []) + [HERE / name]
+
+
+def locate(name, file):
+    """The first path where a File of the data set `name` lies, or None."""
+    return next((folder / file.name for folder in folders(name) if (folder / file.name).is_file()), None)
+
+
+def content(path, file):
+    """The bytes of a file, checked against the registry, with gzip undone where the digest is of the content.
+
+    Raises DataError when the file cannot be read, is truncated or altered.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    if file.of == "content":
+        data = gunzip(data, path)
+    digest = hashlib.new(file.algorithm, data, usedforsecurity=False).hexdigest()
+    if digest != file.digest:
+        raise DataError(f"{path} is damaged: the {file.algorithm} of its {file.of} is {digest[:12]}..., published is "
+                        f"{file.digest[:12]}...; delete it, and it is downloaded anew")
+    return data
+
+
+def gunzip(data, path):
+    """Undo gzip. `path` is named in the DataError that truncated or altered bytes raise."""
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} is damaged: it is not a whole gzip file ({error}); delete it, and it is downloaded "
+                        "anew") from error
+
+
+def _file(name, entry, of):
+    algorithm = "sha256" if "sha256" in entry else "md5"
+    return File(name, entry["bytes"], algorithm, entry[algorithm], of)
