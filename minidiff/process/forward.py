@@ -16,7 +16,8 @@ def per_image(values, x):
 def q_step(x, t, betas, generator=None):
     """One step of the forward process, x_{t-1} -> x_t (Ho et al. 2020, eq. 2).
 
-    x: (B, ...) float; t: int in 1..T; betas: (T + 1,). Draws B x ... normal numbers from `generator`.
+    x: (B, ...) float; t: (B,) int in 1..T, or one int for all; betas: (T + 1,). Draws one normal number per number
+    of x from `generator`, on the CPU. Returns x_t like x.
     """
     beta = per_image(betas[t], x)
     noise = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
@@ -28,8 +29,8 @@ def q_sample(x0, t, eps, alpha_bar):
 
     x0, eps: (B, ...) float; t: (B,) int in 0..T, or one int for all; alpha_bar: (T + 1,). Returns x_t like x0.
     """
-    a = per_image(alpha_bar[t], x0)
-    return a.sqrt() * x0 + (1 - a).sqrt() * eps
+    alpha, sigma = alpha_bar[t].sqrt(), (1 - alpha_bar[t]).sqrt()  # in float64: 1 - alpha_bar is tiny at small t
+    return per_image(alpha, x0) * x0 + per_image(sigma, x0) * eps
 
 
 def snr(alpha_bar):
@@ -47,10 +48,11 @@ def prior_kl(x0, alpha_bar_T):
 
 
 def brightness_ratio(alpha_bar_T, d, sd):
-    """Spread of brightness of generated over real pictures when x_T is wrongly drawn from N(0, I) (Lin et al. 2023).
+    """Spread of brightness of generated over real pictures when x_T is wrongly drawn from N(0, I).
 
-    For pictures of one constant shade with standard deviation `sd` and `d` pixels, sampled by the probability-flow ODE
-    from N(0, I) instead of the true q(x_T). alpha_bar_T in [0, 1]; returns a float, 1 when alpha_bar_T = 0.
+    For pictures of one constant shade, N(0, sd^2), and `d` pixels, walked back by the probability-flow ODE from N(0, I)
+    instead of the true q(x_T); the effect is that of Lin et al. 2023, the formula our own (chapter 01, eq. 1.12).
+    alpha_bar_T in [0, 1]; returns a float, 1 when alpha_bar_T = 0.
     """
     a = float(alpha_bar_T)
     return 1 / (a * d * sd**2 + 1 - a) ** 0.5
