@@ -1,0 +1,49 @@
+# `make help` lists what can be made. Everything runs in .venv, which the first command creates.
+# PYTHON=python3.12 make .venv chooses the interpreter; MINIDIFF_DATA=FOLDER says where data sets lie already.
+
+PYTHON ?= python3
+MINUTES ?= 10
+
+VENV_PYTHON := .venv/bin/python
+INSTALLED := .venv/installed
+NBVAL := $(VENV_PYTHON) -m pytest --nbval --nbval-cell-timeout=120 -p no:cacheprovider
+
+.DEFAULT_GOAL := help
+.PHONY: help .venv demo test test-all lab chapters gpu clean
+
+help: ## this list
+	@sed -n 's/^\([.a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+.venv: $(INSTALLED) ## install the pinned packages into .venv
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) must be Python 3.11 or newer; say which one to take: PYTHON=python3.12 make"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(VENV_PYTHON) -m pip install --quiet -c constraints.txt -e ".[notebooks,test]"
+	@touch $@
+
+demo: $(INSTALLED) ## train a DDPM on digits for MINUTES (10), draw 100 of them and measure them
+	$(VENV_PYTHON) -m minidiff demo --minutes $(MINUTES)
+
+test: $(INSTALLED) ## everything that CI runs: the tests, and every chapter twice
+	$(VENV_PYTHON) -m pytest tests
+	$(NBVAL) chapters
+	OMP_NUM_THREADS=1 $(NBVAL) chapters
+
+test-all: test ## the same, and every notebook of the solutions
+	$(NBVAL) solutions
+
+lab: $(INSTALLED) ## open JupyterLab
+	$(VENV_PYTHON) -m jupyterlab
+
+chapters: $(INSTALLED) ## execute the solutions and derive the chapters from them
+	$(VENV_PYTHON) -m minidiff.grading build
+
+gpu: $(INSTALLED) ## on a machine with CUDA: its tests, then its recipe, measured, into out/gpu
+	$(VENV_PYTHON) -m pytest -m cuda tests
+	$(VENV_PYTHON) benchmarks/ddpm.py --preset cuda --minutes 5 --out out/gpu
+
+clean: ## remove .venv, out and caches; your work and the data sets stay
+	rm -rf .venv out build *.egg-info .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
