@@ -25,7 +25,7 @@ def main():
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--preset", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--many", type=int, default=10_000, help="samples of the large measurement, 0 for none")
+    parser.add_argument("--many", type=int, default=10_000, help="samples of the large measurement, 0 to skip it and the one of all 1,000 steps")
     parser.add_argument("--out", type=Path, default=CHECKPOINTS)
     args = parser.parse_args()
     device = pick_device(args.preset)
@@ -39,7 +39,7 @@ def main():
     mean, of_bin = eps_mse(net, load("mnist", "test")[0], device=device)
     metrics = {"eps_mse_test": round(mean, 4), "eps_mse_of_t": [float(f"{e:.3g}") for e in of_bin], "frechet": []}
     judge = load_judge()
-    for n, steps in [(1000, 100), (1000, 250), (1000, 1000)] + [(args.many, 250)] * (args.many > 0):
+    for n, steps in [(1000, 100), (1000, 250)] + [(1000, 1000), (args.many, 250)] * (args.many > 0):
         start = time.monotonic()
         images = sample(net, n, steps, device=device)
         metrics["frechet"].append({"n": n, "steps": steps, "distance": round(judge.distance(images), 1),

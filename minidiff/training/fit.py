@@ -82,7 +82,8 @@ def fit(net, loss_fn, batch_at, *, steps=None, minutes=None, lr=1e-3, warmup=100
     step, pending = len(losses), []
     total = steps if steps is not None else 60 * minutes
     bar = tqdm(total=total, initial=round(step if steps else spent), disable=not progress or rank > 0,
-               unit="step" if steps else "s", bar_format="{l_bar}{bar}| {n:.0f}/{total:.0f} {unit} {remaining} left{postfix}")
+               unit="steps" if steps else "s", mininterval=0.5,
+               bar_format="{l_bar}{bar}| {n:.0f}/{total:.0f} {unit}, {remaining} left{postfix}")
     while (done := (step if steps is not None else _same_everywhere(spent + clock(), world))) < total:
         optimizer.param_groups[0]["lr"] = learning_rate(done / total, step, lr, warmup, flat)
         optimizer.zero_grad(set_to_none=True)
@@ -102,7 +103,8 @@ def fit(net, loss_fn, batch_at, *, steps=None, minutes=None, lr=1e-3, warmup=100
         step += 1
         if device.type == "cpu" or step % 20 == 0:  # reading a loss waits for the device
             _read(pending, losses, step, state_path)
-            bar.set_postfix_str(f"loss {sum(losses[-50:]) / len(losses[-50:]):.4f}, {images / (spent + clock()):.0f} images/s")
+            recent = losses[-50:]
+            bar.set_postfix_str(f"loss {sum(recent) / len(recent):.4f}, {images / (spent + clock()):.0f} images/s", False)
         bar.update(1 if steps is not None else max(0, min(total, spent + clock()) - bar.n))
         if callback is not None:
             callback(step, float(loss), ema)

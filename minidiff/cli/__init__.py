@@ -1,0 +1,1 @@
+"""The commands of `python -m minidiff`, one module each."""
