@@ -4,7 +4,7 @@ import torch
 
 
 def moments(features):
-    """Mean (D,) and unbiased covariance (D, D) in float64 of features (N, D), N >= 2."""
+    """Mean (D,) and unbiased covariance (D, D) in float64 of features (N, D). Raises ValueError unless N >= 2."""
     if features.ndim != 2 or len(features) < 2:
         raise ValueError(f"features must be (N, D) with N >= 2 to have a covariance, got {tuple(features.shape)}")
     features = features.double()
@@ -15,7 +15,7 @@ def frechet_of_moments(mean_1, cov_1, mean_2, cov_2):
     """|mean_1 - mean_2|^2 + tr(cov_1 + cov_2 - 2 (cov_1 cov_2)^(1/2)), a float (Dowson and Landau 1982; Heusel 2017).
 
     Means (D,), covariances (D, D), float64. The square root's trace is the sum of the singular values of the product
-    of the two square roots, which stays real when a covariance is singular.
+    of the two square roots, which stays real when a covariance is singular. Raises ValueError when the widths differ.
     """
     if mean_1.shape != mean_2.shape:
         raise ValueError(f"both sets need features of one width, got {len(mean_1)} and {len(mean_2)}")

@@ -9,8 +9,8 @@ from torch import nn
 def sin_embed(t, dim, max_period=10_000.0):
     """Sinusoids of geometrically falling frequency, cosines first (Vaswani et al. 2017, section 3.5).
 
-    t: () or (B,), on the scale 0..1000; dim: even. Returns (B, dim) or (dim,) float32: cos and sin of t f_i with
-    f_i = max_period^(-i / (dim / 2)). Always float32: in bfloat16 the steps 999 and 1000 are the same number.
+    t: () or (B,), on the scale 0..1000; dim: even, else ValueError. Returns (B, dim) or (dim,) float32: cos and sin of
+    t f_i with f_i = max_period^(-i / (dim / 2)). Always float32: in bfloat16 the steps 999 and 1000 are the same.
     """
     if dim % 2:
         raise ValueError(f"dim must be even, half cosines and half sines, got {dim}")

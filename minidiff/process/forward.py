@@ -6,7 +6,7 @@ import torch
 def per_image(values, x):
     """Give a table entry per image the shape that multiplies images: (B,) -> (B, 1, 1, 1), in the dtype of x.
 
-    values: () or (B,); x: (B, ...). A scalar stays a scalar.
+    values: () or (B,); x: (B, ...). A scalar stays a scalar. Raises ValueError when the two batches differ in size.
     """
     if values.ndim and values.shape[0] != x.shape[0]:
         raise ValueError(f"one time per image: got {values.shape[0]} times for a batch of {x.shape[0]}")

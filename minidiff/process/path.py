@@ -25,7 +25,8 @@ class Path:
 def discrete_path(alpha_bar):
     """The path of a table alpha_bar: (T + 1,), alpha_bar[0] = 1; times are the integers 0..T.
 
-    alpha = sqrt(alpha_bar), sigma = sqrt(1 - alpha_bar) (Ho et al. 2020, eq. 4).
+    alpha = sqrt(alpha_bar), sigma = sqrt(1 - alpha_bar) (Ho et al. 2020, eq. 4). Asked at any other time they raise
+    ValueError, and TypeError for times that are not whole.
     """
     alpha, sigma = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
 

@@ -20,7 +20,7 @@ def pick_device(name=None):
 
 
 def autocast(device, precision):
-    """A context in which the forward pass computes in `precision`, "float32" or "bfloat16"."""
+    """A context in which the forward pass computes in `precision`, "float32" or "bfloat16" (else ValueError)."""
     if precision not in ("float32", "bfloat16"):
         raise ValueError(f"precision must be 'float32' or 'bfloat16', got {precision!r}")
     if precision == "float32":
