@@ -28,8 +28,8 @@ def difference(got, expected, rtol=1e-5, atol=1e-6):
         return _dicts(got, expected, rtol, atol)
     if isinstance(expected, (tuple, list)):
         return _sequences(got, expected, rtol, atol)
-    raise TypeError(f"expected: a {type(expected).__name__} cannot be compared; a case gives tensors, numbers, strings "
-                    "and tuples, lists and dicts of them")
+    raise TypeError(f"expected: {kind_of(expected)} cannot be compared; a case gives tensors, numbers, strings and "
+                    "tuples, lists and dicts of them")
 
 
 def kind_of(value):
