@@ -77,8 +77,8 @@ def notebooks(chapter):
     return [ROOT / folder / f"{course()[chapter]['notebook']}.ipynb" for folder in ("chapters", "solutions")]
 
 
-def copy_of_package(target, keep):
-    """A folder like the repository that holds only the modules `keep`, the tests' common parts, and the data."""
+def copy_of_package(target, keep, chapters):
+    """A folder like the repository that holds only the modules `keep`, and the unit tests of `chapters`."""
     for file in PACKAGE.rglob("*"):
         name = ".".join(file.relative_to(PACKAGE).with_suffix("").parts)
         if file.is_file() and "__pycache__" not in file.parts and (name in keep or file.name == "__init__.py"):
@@ -88,10 +88,8 @@ def copy_of_package(target, keep):
         shutil.copy(ROOT / name, target)
     for name in ("checkpoints", "datasets", "benchmarks", "chapters", "solutions"):
         (target / name).symlink_to(ROOT / name)
-    (target / "tests").mkdir()
-    for file in (ROOT / "tests").glob("*.py"):
-        shutil.copy(file, target / "tests")
-    shutil.copytree(ROOT / "tests" / "mutants", target / "tests" / "mutants")
+    unwanted = {f"ch{c}" for c in CHAPTERS} - {f"ch{c}" for c in chapters} | {"__pycache__", "course"}
+    shutil.copytree(ROOT / "tests", target / "tests", ignore=lambda folder, names: unwanted & set(names))
     (target / "where.py").write_text(WHERE)
     return target
 
