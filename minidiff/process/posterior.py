@@ -9,9 +9,12 @@ def posterior_variance(t, alpha_bar, s=None):
     """Variance of q(x_s | x_t, x0), for s = t - 1 or any earlier s (Ho et al. 2020, eq. 7).
 
     t, s: int, () or (B,), with 0 <= s < t <= T; alpha_bar: (T + 1,). Returns float64 of the shape of t; exactly 0 at
-    s = 0, because alpha_bar[0] = 1.
+    s = 0, because alpha_bar[0] = 1. Raises ValueError for an s that is not earlier than t, or negative.
     """
-    a_t, a_s = alpha_bar[t], alpha_bar[_earlier(t, s)]
+    s = t - 1 if s is None else s
+    if not torch.as_tensor((s >= 0) & (s < t)).all():
+        raise ValueError(f"a step back goes from t to an earlier s >= 0, got t = {t}, s = {s}")
+    a_t, a_s = alpha_bar[t], alpha_bar[s]
     return (1 - a_s) / (1 - a_t) * (1 - a_t / a_s)
 
 
@@ -19,19 +22,11 @@ def posterior(x_t, x0, t, alpha_bar, s=None):
     """Mean and variance of q(x_s | x_t, x0), for s = t - 1 or any earlier s (Ho et al. 2020, eqs. 6 and 7).
 
     x_t, x0: (B, ...); t, s: int, () or (B,), with 0 <= s < t <= T; alpha_bar: (T + 1,).
-    Returns the mean with the shape of x_t, and the variance as float64 with the shape of t.
+    Returns the mean with the shape of x_t, and the variance as float64 with the shape of t. Raises ValueError for an s
+    that is not earlier than t, or negative.
     """
-    a_t, a_s = alpha_bar[t], alpha_bar[_earlier(t, s)]
-    ratio = a_t / a_s
-    weight_x0 = a_s.sqrt() * (1 - ratio) / (1 - a_t)
-    weight_x_t = ratio.sqrt() * (1 - a_s) / (1 - a_t)
-    mean = per_image(weight_x0, x0) * x0 + per_image(weight_x_t, x_t) * x_t
-    return mean, posterior_variance(t, alpha_bar, s)
-
-
-def _earlier(t, s):
-    t = torch.as_tensor(t)
-    s = t - 1 if s is None else torch.as_tensor(s)
-    if (s < 0).any() or (s >= t).any():
-        raise ValueError(f"a step back goes from t to an earlier s >= 0, got t = {t.tolist()}, s = {s.tolist()}")
-    return s
+    variance = posterior_variance(t, alpha_bar, s)
+    a_t, a_s = alpha_bar[t], alpha_bar[t - 1 if s is None else s]
+    weight_x0 = a_s.sqrt() * (1 - a_t / a_s) / (1 - a_t)
+    weight_x_t = (a_t / a_s).sqrt() * (1 - a_s) / (1 - a_t)
+    return per_image(weight_x0, x0) * x0 + per_image(weight_x_t, x_t) * x_t, variance

@@ -7,7 +7,6 @@ are two equations for two unknowns; their determinant d = alpha B - sigma A says
 from collections.abc import Callable
 from dataclasses import dataclass
 
-
 from minidiff.process.forward import per_image
 
 
@@ -35,16 +34,16 @@ def to_target(target, x0, eps, alpha, sigma):
 
 
 def from_target(target, out, x_t, alpha, sigma):
-    """The pair (x0, eps) that a network's answer `out` at x_t stands for.
+    """The pair (x0, eps) that a network's answer `out` at x_t stands for: Cramer's rule with the determinant d.
 
-    out, x_t: (B, ...); alpha, sigma: () or (B,). Raises ValueError where the target does not determine the picture
-    (d = 0: the target eps at alpha = 0, pure noise; the target x0 at sigma = 0, where eps is not determined).
+    out, x_t: (B, ...); alpha, sigma: () or (B,). Returns two tensors of the shape of x_t. Raises ValueError where
+    d = 0: eps at alpha = 0 (pure noise) does not determine x0, and x0 at sigma = 0 (clean) does not determine eps.
     """
     A, B = target.A(alpha, sigma), target.B(alpha, sigma)
     d = alpha * B - sigma * A
     if (d == 0).any():
-        raise ValueError(f"predicting {target.name} says nothing about the other half of x_t where alpha B = sigma A "
-                         f"(alpha = {float(alpha[d == 0].min()):.3g}): use v there")
+        at = "alpha = 0 (pure noise)" if (alpha[d == 0] == 0).any() else "sigma = 0 (clean data)"
+        raise ValueError(f"the target {target.name} does not determine x0 and eps at {at}: predict v there")
     A, B, alpha, sigma = (per_image(u / d, x_t) for u in (A, B, alpha, sigma))
     return B * x_t - sigma * out, alpha * out - A * x_t
 
@@ -52,7 +51,10 @@ def from_target(target, out, x_t, alpha, sigma):
 def predict_x0(x_t, t, eps, alpha_bar):
     """The picture that x_t would come from if its noise were eps (Ho et al. 2020, eq. 15).
 
-    x_t, eps: (B, ...); t: (B,) int in 0..T, or one int; alpha_bar: (T + 1,). Returns the shape of x_t.
+    x_t, eps: (B, ...); t: (B,) int in 0..T, or one int; alpha_bar: (T + 1,). Returns the shape of x_t. Raises
+    ValueError where alpha_bar is 0: there x_t is its noise, and any picture would do.
     """
-    a = per_image(alpha_bar[t], x_t)
-    return (x_t - (1 - a).sqrt() * eps) / a.sqrt()
+    alpha, sigma = alpha_bar[t].sqrt(), (1 - alpha_bar[t]).sqrt()
+    if (alpha == 0).any():
+        raise ValueError("x0 cannot be found from eps where alpha_bar = 0: x_t is pure noise there, predict v")
+    return (x_t - per_image(sigma, x_t) * eps) / per_image(alpha, x_t)
