@@ -13,11 +13,11 @@ def zero_init(layer):
 
 
 class GroupNorm(nn.GroupNorm):
-    """Group normalisation that computes in float32 under autocast (Wu and He 2018)."""
+    """Group normalisation that computes in the precision of its weights, under autocast too (Wu and He 2018, eq. 7)."""
 
     def forward(self, x):
         with torch.autocast(x.device.type, enabled=False):
-            return super().forward(x.float()).to(x.dtype)
+            return super().forward(x.to(self.weight.dtype)).to(x.dtype)
 
 
 class ResBlock(nn.Module):

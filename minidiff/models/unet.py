@@ -8,6 +8,46 @@ from minidiff.models.embedding import Embedding
 from minidiff.models.layers import Attention2d, Downsample, GroupNorm, ResBlock, Upsample, zero_init
 
 
+class Stage(nn.Module):
+    """A residual block and, where `attend` is not None, attention: forward(h, vector, context) -> h."""
+
+    def __init__(self, block, attend=None):
+        super().__init__()
+        self.block, self.attend = block, attend
+
+    def forward(self, h, vector, context=None):
+        h = self.block(h, vector)
+        return h if self.attend is None else self.attend(h, context)
+
+
+def walk_down(layers, h, vector, context=None):
+    """Run the layers of the way down, and keep what every stage gives: (h, skips), the skips from first to last.
+
+    layers: Stage and Downsample; h: (B, C, H, W); vector: (B, width); context goes to the stages.
+    """
+    skips = []
+    for layer in layers:
+        if isinstance(layer, Downsample):
+            h = layer(h)
+        else:
+            skips.append(h := layer(h, vector, context))
+    return h, skips
+
+
+def walk_up(layers, h, skips, vector, context=None):
+    """Run the layers of the way up; every stage also sees the last skip that is left, so the first made is used last.
+
+    layers: Stage and Upsample; h: (B, C, H, W); skips: a list, left as it is; vector: (B, width). Returns h.
+    """
+    skips = list(skips)
+    for layer in layers:
+        if isinstance(layer, Upsample):
+            h = layer(h, size=skips[-1].shape[-2:])
+        else:
+            h = layer(torch.cat([h, skips.pop()], dim=1), vector, context)
+    return h
+
+
 class UNet(nn.Module):
     """A function (x_t, t) -> prediction of the shape of x_t (Ronneberger et al. 2015; Ho et al. 2020, appendix B).
 
@@ -32,16 +72,16 @@ class UNet(nn.Module):
         for level, c in enumerate(channels):
             for _ in range(blocks):
                 attend = make_attention(c) if level in attention else None
-                self.down.append(_Stage(ResBlock(h, c, width, dropout), attend))
+                self.down.append(Stage(ResBlock(h, c, width, dropout), attend))
                 skips.append(h := c)
             if level < len(channels) - 1:
                 self.down.append(Downsample(h))
-        self.middle = nn.ModuleList([_Stage(ResBlock(h, h, width, dropout), make_attention(h)),
-                                     _Stage(ResBlock(h, h, width, dropout), None)])
+        self.middle = nn.ModuleList([Stage(ResBlock(h, h, width, dropout), make_attention(h)),
+                                     Stage(ResBlock(h, h, width, dropout))])
         for level, c in reversed(list(enumerate(channels))):
             for _ in range(blocks):
                 attend = make_attention(c) if level in attention else None
-                self.up.append(_Stage(ResBlock(h + skips.pop(), c, width, dropout), attend))
+                self.up.append(Stage(ResBlock(h + skips.pop(), c, width, dropout), attend))
                 h = c
             if level:
                 self.up.append(Upsample(h))
@@ -51,31 +91,10 @@ class UNet(nn.Module):
     def forward(self, x, t, context=None, residuals=None, **cond):
         vector = self.embed(torch.as_tensor(t, device=x.device).expand(len(x)), **cond)
         h = self.conv_in(F.pixel_unshuffle(x, self.patch))
-        skips = []
-        for layer in self.down:
-            if isinstance(layer, Downsample):
-                h = layer(h)
-            else:
-                skips.append(h := layer(h, vector, context))
+        h, skips = walk_down(self.down, h, vector, context)
         for layer in self.middle:
             h = layer(h, vector, context)
         if residuals is not None:
             skips = [skip + r for skip, r in zip(skips, residuals, strict=True)]
-        for layer in self.up:
-            if isinstance(layer, Upsample):
-                h = layer(h, size=skips[-1].shape[-2:])
-            else:
-                h = layer(torch.cat([h, skips.pop()], dim=1), vector, context)
+        h = walk_up(self.up, h, skips, vector, context)
         return F.pixel_shuffle(self.conv_out(F.silu(self.norm(h))), self.patch)
-
-
-class _Stage(nn.Module):
-    """A residual block and, on some levels, attention."""
-
-    def __init__(self, block, attend):
-        super().__init__()
-        self.block, self.attend = block, attend
-
-    def forward(self, h, vector, context):
-        h = self.block(h, vector)
-        return h if self.attend is None else self.attend(h, context)
