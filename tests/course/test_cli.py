@@ -1,0 +1,132 @@
+"""The commands, as a person types them: what they make, and one clear line for everything that is wrong."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from minidiff.cli.main import main
+from minidiff.models.unet import UNet
+from minidiff.recipes import mnist_ddpm
+from minidiff.recipes.run import save_model
+
+NET = {"channels": [8, 8], "patch": 4}
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """The recipe with a net so small that a test can train it."""
+    chosen = {"net": NET, "batch": 16, "fit": {"lr": 1e-3, "precision": "float32"}}
+    monkeypatch.setitem(mnist_ddpm.PRESETS, "cpu", chosen)
+    monkeypatch.setattr(mnist_ddpm, "load_data", lambda name, split, n=None: (torch.zeros(64, 1, 28, 28), torch.zeros(64)))
+
+
+@pytest.fixture
+def model(tmp_path):
+    torch.manual_seed(0)
+    about = {"recipe": "mnist-ddpm", "net": NET, "data": "strokes", "preset": "cpu"}
+    save_model(tmp_path / "model.safetensors", UNet(**NET), about)
+    return tmp_path / "model.safetensors"
+
+
+def says(capsys, *arguments):
+    """The single line that a wrong call prints, after checking that it is one, and exit status 2."""
+    capsys.readouterr()
+    try:
+        status = main([str(a) for a in arguments])
+    except SystemExit as stop:
+        status = stop.code
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert status == 2 and len(lines) == 1, (status, lines)
+    return lines[0]
+
+
+def test_train_then_sample_then_evaluate(small, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main(["train", "mnist-ddpm", "--preset", "cpu", "--steps", "3", "--out", str(out)]) == 0
+    record = json.loads((out / "model.json").read_text())
+    assert record["steps"] == 3 and record["images"] == 48 and len(record["loss_curve"]) == 3
+    assert main(["sample", str(out), "--n", "5", "--steps", "4", "--out", str(tmp_path / "x.npy")]) == 0
+    images = np.load(tmp_path / "x.npy")
+    assert images.shape == (5, 1, 28, 28) and images.dtype == np.float32 and abs(images).max() <= 1
+    assert main(["sample", str(out), "--n", "5", "--steps", "4", "--out", str(tmp_path / "x.png")]) == 0
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_evaluate_measures_beside_real_data(model, tmp_path, capsys):
+    assert main(["evaluate", str(model), "--n", "20", "--steps", "2", "--out", str(tmp_path / "e.json")]) == 0
+    found = json.loads((tmp_path / "e.json").read_text())
+    assert found["distance"] > 3 * found["distance_of_real"] > 0 and 0.9 < found["eps_mse_test"] < 1.1
+    assert "Fréchet distance of 20 pictures" in capsys.readouterr().out
+
+
+def test_the_same_seed_draws_the_same_pictures(model, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        main(["sample", str(model), "--n", "2", "--steps", "3", "--seed", str(seed), "--out", str(tmp_path / f"{name}.npy")])
+    a, b, c = (np.load(tmp_path / f"{name}.npy") for name in "abc")
+    assert (a == b).all() and not (a == c).all()
+
+
+def test_resume_goes_on_and_a_run_is_never_overwritten(small, tmp_path, capsys):
+    out = tmp_path / "run"
+    main(["train", "mnist-ddpm", "--steps", "2", "--out", str(out)])
+    assert "--resume" in says(capsys, "train", "mnist-ddpm", "--steps", "4", "--out", out)
+    assert main(["train", "mnist-ddpm", "--steps", "4", "--out", str(out), "--resume"]) == 0
+    assert json.loads((out / "model.json").read_text())["steps"] == 4
+
+
+@pytest.mark.parametrize("arguments, word", [
+    (["train", "nosuch"], "mnist-ddpm"), (["train", "mnist-ddpm", "--minutes", "-1"], "positive"),
+    (["train", "mnist-ddpm", "--minutes", "nan"], "positive"), (["train", "mnist-ddpm", "--steps", "0"], "positive"),
+    (["train", "mnist-ddpm", "--resume", "--out", "nowhere"], "nothing to resume"), (["nosuch"], "nosuch"),
+])
+def test_wrong_words_get_one_line(capsys, arguments, word):
+    assert word in says(capsys, *arguments)
+
+
+def test_wrong_files_and_numbers_get_one_line(model, tmp_path, capsys):
+    text = tmp_path / "text.safetensors"
+    text.write_text("these are not weights")
+    assert "text.safetensors" in says(capsys, "sample", text, "--out", tmp_path / "x.png")
+    text.write_bytes(model.read_bytes()[:-100])
+    assert "text.safetensors" in says(capsys, "evaluate", text)
+    assert "no checkpoint" in says(capsys, "evaluate", tmp_path / "none.safetensors")
+    assert "nosuch" in says(capsys, "sample", model, "--sampler", "nosuch", "--out", tmp_path / "x.png")
+    assert "1..1000" in says(capsys, "sample", model, "--steps", "1001", "--out", tmp_path / "x.png")
+    assert ".png or .npy" in says(capsys, "sample", model, "--out", tmp_path / "x.jpg")
+    assert "no folder" in says(capsys, "sample", model, "--out", tmp_path / "none" / "x.png")
+    assert "at least 2" in says(capsys, "evaluate", model, "--n", "1")
+
+
+def test_a_folder_that_cannot_be_written_is_seen_before_training(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert "cannot write" in says(capsys, "train", "mnist-ddpm", "--steps", "1", "--out", tmp_path / "file" / "run")
+
+
+def test_a_damaged_data_folder_gets_one_line(tmp_path, capsys, monkeypatch):
+    (tmp_path / "mnist").mkdir()
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (tmp_path / "mnist" / f"{name}-ubyte.gz").write_bytes(b"damaged")
+    monkeypatch.setenv("MINIDIFF_DATA", str(tmp_path))
+    assert "train-images" in says(capsys, "train", "mnist-ddpm", "--steps", "1", "--out", tmp_path / "run")
+
+
+def test_two_processes_train_one_net(tmp_path):
+    """torchrun with gloo: both ranks end with the weights of one net, and one of them saves."""
+    script = tmp_path / "child.py"
+    script.write_text("import sys\nfrom minidiff.recipes import mnist_ddpm\n"
+                      f"mnist_ddpm.PRESETS['cpu'] = {{'net': {NET}, 'batch': 16, 'fit': {{'precision': 'float32'}}}}\n"
+                      "import torch\nmnist_ddpm.load_data = lambda *a, **k: (torch.randn(64, 1, 28, 28, "
+                      "generator=torch.Generator().manual_seed(0)), None)\nfrom minidiff.cli.main import main\n"
+                      f"sys.exit(main(['train', 'mnist-ddpm', '--preset', 'cpu', '--steps', '4', '--out', r'{tmp_path}']))\n")
+    done = subprocess.run([sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_addr=127.0.0.1",
+                           "--master_port=0", "--rdzv_backend=c10d", "--rdzv_endpoint=127.0.0.1:0", str(script)],
+                          capture_output=True, text=True, timeout=120, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr[-2000:]
+    record = json.loads((tmp_path / "model.json").read_text())
+    assert record["steps"] == 4 and record["images"] == 64
+    assert done.stdout.count("4 steps") == 1
