@@ -40,9 +40,9 @@ lab: $(INSTALLED) ## open JupyterLab
 chapters: $(INSTALLED) ## execute the solutions and derive the chapters from them
 	$(VENV_PYTHON) -m minidiff.grading build
 
-gpu: $(INSTALLED) ## on a machine with CUDA: its tests, then its recipe, measured, into out/gpu
+gpu: $(INSTALLED) ## on a machine with CUDA: its tests, then its recipe, measured
 	$(VENV_PYTHON) -m pytest -m cuda tests
-	$(VENV_PYTHON) benchmarks/ddpm.py --preset cuda --minutes 5 --out out/gpu
+	$(VENV_PYTHON) benchmarks/gpu.py
 
 clean: ## remove .venv, out and caches; your work and the data sets stay
 	rm -rf .venv out build *.egg-info .pytest_cache .hypothesis

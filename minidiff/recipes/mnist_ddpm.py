@@ -19,7 +19,7 @@ from minidiff.samplers.step import last
 from minidiff.training.checkpoint import load_checkpoint, load_weights
 from minidiff.training.errors import CheckpointError
 
-PRESETS = {  # the table of what was tried is benchmarks/tried.json
+PRESETS = {
     "cpu": {"net": {"channels": [48, 64, 64], "blocks": 2, "patch": 2, "width": 96}, "batch": 64,
             "fit": {"lr": 2e-3, "precision": "float32"}},
     "cuda": {"net": {"channels": [64, 128, 128], "blocks": 2, "attention": [1], "width": 256}, "batch": 512,
