@@ -1,0 +1,97 @@
+"""Every exercise tells right from wrong: references and alternatives pass, mutants fail, whatever the seed."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import minidiff.exercises
+from minidiff.exercises.compare import same
+from minidiff.exercises.core import exercises
+from minidiff.exercises.judge import inputs_of, judge
+from tests import mutants
+from tests.course.tree import CHAPTERS
+
+SEEDS = (0, 1, 2)
+PRESENT = sorted(file.stem for file in Path(minidiff.exercises.__file__).parent.glob("ch[0-9][0-9].py"))
+ALL = {id: exercise for chapter in PRESENT for id, exercise in exercises(chapter).items()}
+MUTANTS = {f"{id}-{name}": (id, fn) for id in ALL for name, fn in mutants.mutants(id).items()}
+ALTERNATIVES = {f"{id}-{name}": (id, fn) for id in ALL for name, fn in mutants.alternatives(id).items()}
+
+each_exercise = pytest.mark.parametrize("exercise", ALL.values(), ids=ALL.keys())
+
+
+def test_every_chapter_has_exercises():
+    assert PRESENT == [f"ch{number}" for number in CHAPTERS]
+
+
+def test_every_mutant_and_alternative_belongs_to_an_exercise():
+    assert mutants.registered() == set(ALL)
+
+
+@each_exercise
+def test_says_what_it_is_and_what_it_costs(exercise):
+    chapter, name = exercise.id.split(".")
+    assert exercise.reference.__name__ == name and exercise.reference.__module__.startswith("minidiff.")
+    assert f"minidiff.exercises.{chapter}" != exercise.reference.__module__
+    assert exercise.title and exercise.points in range(1, 11) and exercise.minutes in range(1, 61)
+    assert exercise.difficulty in ("easy", "medium", "hard")
+    assert len(exercise.hints) in (2, 3) and all(exercise.hints) and len(set(exercise.hints)) == len(exercise.hints)
+
+
+@each_exercise
+def test_its_cases_are_claims_that_shapes_alone_do_not_meet(exercise):
+    claims = [case.says for case in exercise.cases]
+    assert all(claims) and len(set(claims)) == len(claims)
+    kinds = [case.kind for case in exercise.cases]
+    assert set(kinds) <= {"value", "shape"} and kinds.count("shape") <= 0.2 * len(kinds)
+    assert all(case.rtol <= 1e-4 and case.atol <= 1e-6 for case in exercise.cases)
+
+
+def is_plain(value):
+    if isinstance(value, dict):
+        return all(map(is_plain, value.values()))
+    if isinstance(value, (tuple, list)):
+        return all(map(is_plain, value))
+    return type(value) in (torch.Tensor, int, float, bool, str, type(None))
+
+
+@each_exercise
+def test_its_inputs_are_plain_and_decided_by_the_seed(exercise):
+    drawn = [[inputs_of(exercise, i, seed) for i in range(len(exercise.cases))] for seed in (*SEEDS, SEEDS[0])]
+    assert all(type(inputs) is tuple and is_plain(inputs) for run in drawn for inputs in run)
+    assert same(drawn[0], drawn[-1])
+    assert not same(drawn[0], drawn[1]) and not same(drawn[1], drawn[2])
+
+
+@each_exercise
+def test_its_stub_is_not_started(exercise):
+    def stub(*args, **kwargs):
+        raise NotImplementedError(exercise.id)
+    assert judge(exercise, stub).state == "not started"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@each_exercise
+def test_its_reference_passes(exercise, seed):
+    assert judge(exercise, exercise.reference, seed).passed
+
+
+@each_exercise
+def test_it_was_tried_on_enough_answers(exercise):
+    assert len(mutants.mutants(exercise.id)) >= 6 and len(mutants.alternatives(exercise.id)) >= 2
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("id, fn", MUTANTS.values(), ids=MUTANTS.keys())
+def test_a_wrong_answer_fails(id, fn, seed):
+    result = judge(ALL[id], fn, seed)
+    assert result.state == "not passed" and result.score < ALL[id].points
+    assert not all(case.miss.startswith("stops with") for case in result.cases[:-1])  # it must be plausible, and run
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("id, fn", ALTERNATIVES.values(), ids=ALTERNATIVES.keys())
+def test_a_right_answer_written_another_way_passes(id, fn, seed):
+    result = judge(ALL[id], fn, seed)
+    assert result.passed, result.cases
