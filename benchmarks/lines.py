@@ -1,0 +1,51 @@
+"""The noise error on MNIST of two denoisers that need no training, the linear one and the memoriser: benchmarks/lines.json
+
+    python benchmarks/lines.py        about four minutes on one core; needs MNIST
+"""
+
+import json
+import time
+from pathlib import Path
+
+import torch
+
+from minidiff.data.load import load
+from minidiff.evaluation.lines import memoriser_eps_mse, wiener_eps_mse
+from minidiff.process.schedules import alpha_bar_of, linear_betas
+from minidiff.recipes.run import hardware
+from minidiff.training.checkpoint import write_whole
+
+BINS, T_OF_BIN, TEST, SEED = 10, 10, 250, 0
+
+
+def main():
+    start = time.monotonic()
+    (real, _), (test, _) = load("mnist", "train"), load("mnist", "test")
+    alpha_bar = alpha_bar_of(linear_betas())
+    T = len(alpha_bar) - 1
+    wiener = wiener_eps_mse(test, real, alpha_bar)[1:]
+    generator, order = torch.Generator().manual_seed(SEED), torch.Generator().manual_seed(SEED)
+    some = test[torch.randperm(len(test), generator=order)[:TEST]]
+    middles = (torch.arange(BINS * T_OF_BIN) + 0.5) * T / (BINS * T_OF_BIN)
+    memoriser = torch.tensor([memoriser_eps_mse(some, real, int(t), alpha_bar, generator) for t in middles])
+    record = {
+        "what": "mean squared error of the predicted noise on MNIST test images, over 10 equal bins of t = 1..1000",
+        "schedule": "linear", "T": T, "bins": BINS,
+        "wiener": {"train_images": len(real), "test_images": len(test), "t_of_bin": T // BINS,
+                   "of_t": digits(wiener.reshape(BINS, -1).mean(dim=1)), "mean": digits(wiener.mean())},
+        "memoriser": {"train_images": len(real), "test_images": TEST, "t_of_bin": T_OF_BIN,
+                      "of_t": digits(memoriser.reshape(BINS, -1).mean(dim=1)), "mean": digits(memoriser.mean())},
+        "seed": SEED, "seconds": round(time.monotonic() - start, 1), "hardware": hardware(), "torch": torch.__version__,
+    }
+    text = json.dumps(record, indent=1)
+    write_whole(Path(__file__).with_suffix(".json"), text + "\n")
+    print(text)
+
+
+def digits(values):
+    """Numbers with three digits that count, for JSON: a tensor () or (N,) -> a float or a list of floats."""
+    return [digits(v) for v in values] if values.ndim else float(f"{values:.3g}")
+
+
+if __name__ == "__main__":
+    main()

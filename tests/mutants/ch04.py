@@ -1,0 +1,280 @@
+"""Wrong and right answers to the exercises of chapter 04; those to its blocks stand in ch04_blocks."""
+
+import math
+
+import torch
+
+import tests.mutants.ch04_blocks  # noqa: F401  (the answers to ResBlock and Attention2d)
+from minidiff.models.layers import Upsample
+from minidiff.process.forward import per_image
+from minidiff.process.posterior import posterior
+from minidiff.samplers.step import step
+from tests.mutants import alternative, mutant
+
+
+def frequencies(dim, max_period, i=0):
+    return max_period ** (-(torch.arange(dim // 2) + i).float() / (dim // 2))
+
+
+@mutant("ch04.sin_embed")
+def sines_first(t, dim, max_period=10_000.0):
+    angles = t.float()[..., None] * frequencies(dim, max_period)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+@mutant("ch04.sin_embed")
+def interleaved(t, dim, max_period=10_000.0):
+    angles = t.float()[..., None] * frequencies(dim, max_period)
+    return torch.stack([angles.cos(), angles.sin()], dim=-1).flatten(-2)
+
+
+@mutant("ch04.sin_embed")
+def exponent_over_dim(t, dim, max_period=10_000.0):
+    f = max_period ** (-torch.arange(dim // 2).float() / dim)
+    angles = t.float()[..., None] * f
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)
+
+
+@mutant("ch04.sin_embed")
+def falls_to_the_last_frequency_one_step_early(t, dim, max_period=10_000.0):
+    f = max_period ** (-torch.arange(dim // 2).float() / (dim // 2 - 1))
+    angles = t.float()[..., None] * f
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)
+
+
+@mutant("ch04.sin_embed")
+def max_period_written_by_hand(t, dim, max_period=10_000.0):
+    angles = t.float()[..., None] * frequencies(dim, 10_000.0)
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)
+
+
+@mutant("ch04.sin_embed")
+def time_divided_by_thousand(t, dim, max_period=10_000.0):
+    angles = t.float()[..., None] / 1000 * frequencies(dim, max_period)
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)
+
+
+@mutant("ch04.sin_embed")
+def one_column_per_image(t, dim, max_period=10_000.0):
+    angles = t.float() * frequencies(dim, max_period)[..., None]
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)
+
+
+@mutant("ch04.sin_embed")
+def frequencies_that_rise(t, dim, max_period=10_000.0):
+    angles = t.float()[..., None] * frequencies(dim, max_period).flip(0)
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)
+
+
+@mutant("ch04.sin_embed")
+def with_two_pi(t, dim, max_period=10_000.0):
+    angles = 2 * math.pi * t.float()[..., None] * frequencies(dim, max_period)
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)
+
+
+@alternative("ch04.sin_embed")
+def by_real_and_imaginary_parts(t, dim, max_period=10_000.0):
+    wave = torch.exp(1j * t.float().unsqueeze(-1) * frequencies(dim, max_period))
+    return torch.cat([wave.real, wave.imag], dim=-1)
+
+
+@alternative("ch04.sin_embed")
+def filled_in_halves(t, dim, max_period=10_000.0):
+    t, half = t.to(torch.float32), dim // 2
+    out = torch.empty(*t.shape, dim)
+    for i in range(half):
+        out[..., i] = torch.cos(t * max_period ** (-2 * i / dim))
+        out[..., half + i] = torch.sin(t * max_period ** (-2 * i / dim))
+    return out
+
+
+def climb(layers, h, skips, vector, context, take, join=lambda h, skip: torch.cat([h, skip], dim=1)):
+    """A way up that takes the next skip by take(skips, h)."""
+    skips = list(skips)
+    for layer in layers:
+        if isinstance(layer, Upsample):
+            h = layer(h, size=next(s.shape[-2:] for s in reversed(skips) if s.shape[-1] > h.shape[-1]))
+        else:
+            h = layer(join(h, take(skips, h)), vector, context)
+    return h
+
+
+@mutant("ch04.walk_up")
+def first_of_the_level(layers, h, skips, vector, context=None):
+    def take(skips, h):
+        return skips.pop(next(i for i, s in enumerate(skips) if s.shape[-1] == h.shape[-1]))
+    return climb(layers, h, skips, vector, context, take)
+
+
+@mutant("ch04.walk_up")
+def first_in_first_out(layers, h, skips, vector, context=None):
+    return climb(layers, h, skips, vector, context, lambda skips, h: skips.pop(0))
+
+
+@mutant("ch04.walk_up")
+def always_the_last_one(layers, h, skips, vector, context=None):
+    return climb(layers, h, skips, vector, context,
+                 lambda skips, h: [s for s in skips if s.shape[-1] == h.shape[-1]][-1])
+
+
+@mutant("ch04.walk_up")
+def skip_before_h(layers, h, skips, vector, context=None):
+    return climb(layers, h, skips, vector, context, lambda skips, h: skips.pop(),
+                 lambda h, skip: torch.cat([skip, h], dim=1))
+
+
+@mutant("ch04.walk_up")
+def without_context(layers, h, skips, vector, context=None):
+    return climb(layers, h, skips, vector, None, lambda skips, h: skips.pop())
+
+
+@mutant("ch04.walk_up")
+def doubles_instead_of_meeting_the_skip(layers, h, skips, vector, context=None):
+    skips = list(skips)
+    for layer in layers:
+        if isinstance(layer, Upsample):
+            h = layer(h, size=(2 * h.shape[-2], 2 * h.shape[-1]))
+        else:
+            h = layer(torch.cat([h, skips.pop()], dim=1), vector, context)
+    return h
+
+
+@mutant("ch04.walk_up")
+def empties_the_callers_list(layers, h, skips, vector, context=None):
+    for layer in layers:
+        if isinstance(layer, Upsample):
+            h = layer(h, size=skips[-1].shape[-2:])
+        else:
+            h = layer(torch.cat([h, skips.pop()], dim=1), vector, context)
+    return h
+
+
+@alternative("ch04.walk_up")
+def by_an_iterator(layers, h, skips, vector, context=None):
+    coming = iter(skips[::-1])
+    skip = next(coming)
+    for layer in layers:
+        if isinstance(layer, Upsample):
+            h = layer(h, size=tuple(skip.shape[2:]))
+        else:
+            h = layer(torch.hstack([h, skip]), vector, context)
+            skip = next(coming, None)
+    return h
+
+
+@alternative("ch04.walk_up")
+def by_an_index(layers, h, skips, vector, context=None):
+    left = len(skips)
+    for layer in layers:
+        if isinstance(layer, Upsample):
+            h = layer(h, skips[left - 1].shape[-2:])
+        else:
+            left -= 1
+            h = layer(torch.cat((h, skips[left]), 1), vector, context)
+    return h
+
+
+def stroll(denoiser, x, times, path, generator, eta=1.0, clean=lambda x0, x: x0, kept=lambda x0, eps: eps):
+    """The walk with its parts open to change."""
+    with torch.no_grad():
+        for t, s in zip(times[:-1], times[1:]):
+            x0, eps = denoiser(x, t)
+            x = step(clean(x0, x), kept(x0, eps), t, s, path, eta=eta, generator=generator)
+            yield int(s), x, x0
+
+
+@mutant("ch04.ancestral")
+def without_noise(denoiser, x, times, path, generator):
+    yield from stroll(denoiser, x, times, path, generator, eta=0.0)
+
+
+@mutant("ch04.ancestral")
+def noise_in_the_last_step(denoiser, x, times, path, generator):
+    for s, x, x0 in stroll(denoiser, x, times, path, generator):
+        if s == 0:
+            x = x + 0.1 * torch.randn(x.shape, generator=generator, dtype=x.dtype)
+        yield s, x, x0
+
+
+@mutant("ch04.ancestral")
+def draws_for_the_last_step_too(denoiser, x, times, path, generator):
+    for s, x, x0 in stroll(denoiser, x, times, path, generator):
+        if s == 0:
+            torch.randn(x.shape, generator=generator, dtype=x.dtype)
+        yield s, x, x0
+
+
+@mutant("ch04.ancestral")
+@torch.no_grad()
+def previous_step_is_always_t_minus_one(denoiser, x, times, path, generator):
+    for t, s in zip(times[:-1], times[1:]):
+        x0, eps = denoiser(x, t)
+        x = step(x0, eps, t, t - 1, path, eta=1.0, generator=generator)
+        yield int(s), x, x0
+
+
+@mutant("ch04.ancestral")
+@torch.no_grad()
+def asks_at_the_time_of_arrival(denoiser, x, times, path, generator):
+    for t, s in zip(times[:-1], times[1:]):
+        x0, eps = denoiser(x, s.clamp(min=1))
+        x = step(x0, eps, t, s, path, eta=1.0, generator=generator)
+        yield int(s), x, x0
+
+
+@mutant("ch04.ancestral")
+@torch.no_grad()
+def forgets_to_go_on_from_x_s(denoiser, x, times, path, generator):
+    for t, s in zip(times[:-1], times[1:]):
+        x0, eps = denoiser(x, t)
+        yield int(s), step(x0, eps, t, s, path, eta=1.0, generator=generator), x0
+
+
+@mutant("ch04.ancestral")
+def yields_t_instead_of_s(denoiser, x, times, path, generator):
+    for t, (_, x, x0) in zip(times, stroll(denoiser, x, times, path, generator)):
+        yield int(t), x, x0
+
+
+@mutant("ch04.ancestral")
+def keeps_gradients(denoiser, x, times, path, generator):
+    for t, s in zip(times[:-1], times[1:]):
+        x0, eps = denoiser(x, t)
+        x = step(x0, eps, t, s, path, eta=1.0, generator=generator)
+        yield int(s), x, x0
+
+
+@mutant("ch04.ancestral")
+@torch.no_grad()
+def posterior_with_the_variance_as_spread(denoiser, x, times, path, generator):
+    alpha_bar = path.alpha(torch.arange(path.T + 1)) ** 2
+    for t, s in zip(times[:-1], times[1:]):
+        x0, _ = denoiser(x, t)
+        x, variance = posterior(x, x0, t, alpha_bar, s)
+        if s > 0:
+            x = x + variance * torch.randn(x.shape, generator=generator, dtype=x.dtype)
+        yield int(s), x, x0
+
+
+@alternative("ch04.ancestral")
+@torch.no_grad()
+def by_the_posterior_of_chapter_two(denoiser, x, times, path, generator):
+    alpha_bar = path.alpha(torch.arange(path.T + 1)) ** 2
+    for t, s in zip(times[:-1], times[1:]):
+        x0, _ = denoiser(x, t)
+        x, variance = posterior(x, x0, t, alpha_bar, s)
+        if s > 0:
+            noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+            x = x + per_image(variance.sqrt(), x) * noise
+        yield int(s), x, x0
+
+
+@alternative("ch04.ancestral")
+def with_a_while_loop(denoiser, x, times, path, generator):
+    left = [int(t) for t in times]
+    with torch.no_grad():
+        while len(left) > 1:
+            t, s = torch.tensor(left.pop(0)), torch.tensor(left[0])
+            x0, eps = denoiser(x, t)
+            x = step(x0, eps, t, s, path, generator=generator)
+            yield left[0], x, x0
