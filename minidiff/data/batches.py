@@ -9,8 +9,8 @@ import torch
 class Batches:
     """The endless sequence of shuffled epochs of `images`, cut into batches.
 
-    images: (N, ...); size: images a step over all ranks, a multiple of `world`; rank: 0..world - 1. Each run of N images
-    that starts at a multiple of N holds every image once, in an order that only (seed, epoch) decides; a batch may
+    images: (N, ...); size: images a step over all ranks, a multiple of `world`; rank: 0..world - 1. Images k N to
+    (k + 1) N - 1 of the sequence are epoch k: every image once, in an order that only (seed, k) decides. A batch may
     span two epochs. Raises ValueError on sizes that do not fit.
     """
 

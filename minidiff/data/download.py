@@ -39,8 +39,8 @@ def fetch(name, timeout=TIMEOUT):
 def download(file, mirrors, folder, timeout=TIMEOUT):
     """Download a File of the registry from the first mirror that serves it whole; returns its path in `folder`.
 
-    The bytes are collected in NAME.part, where a later call goes on, and NAME appears when its digest is right. A second
-    process waits for the first. Raises DataError that says what each mirror did.
+    The bytes are collected in NAME.part, where a later call goes on, and NAME appears when its digest is right. A
+    second process waits for the first. Raises DataError that says what each mirror did.
     """
     path, part = Path(folder) / file.name, Path(folder) / f"{file.name}.part"
     with _disk_errors(path):
@@ -82,17 +82,18 @@ def _try_mirrors(file, mirrors, part, timeout):
 def _receive(url, part, file, timeout):
     """Add to `part` what is missing of `url`. Returns whether bytes of an earlier attempt were kept."""
     have = part.stat().st_size
-    request = urllib.request.Request(url, headers={"User-Agent": "minidiff"} | ({"Range": f"bytes={have}-"} if have else {}))
+    headers = {"User-Agent": "minidiff"} | ({"Range": f"bytes={have}-"} if have else {})
     try:
-        reply = urllib.request.urlopen(request, timeout=timeout)
+        reply = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout)
     except urllib.error.HTTPError as error:
         if error.code != 416 or not have:  # 416: nothing is missing, or what lies here is longer than the file
             raise
         return True
     with reply:
-        resumed = have > 0 and reply.status == 206 and reply.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+        where = reply.headers.get("Content-Range", "")
+        resumed = have > 0 and reply.status == 206 and where.startswith(f"bytes {have}-")
         if not resumed and reply.status != 200:
-            raise HTTPException(f"answered {reply.status} {reply.headers.get('Content-Range', '')}".strip())
+            raise HTTPException(f"answered {reply.status} {where}".strip())
         have = have if resumed else 0
         length = reply.headers.get("Content-Length")
         total = have + int(length) if length else None
