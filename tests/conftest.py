@@ -1,8 +1,10 @@
-"""For every test: no network, the repository in the path of child processes, and the markers."""
+"""For every test: no network, the repository in the path of child processes, the markers, and fixed examples."""
 
 import os
 import runpy
 from pathlib import Path
+
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 NO_NETWORK = ROOT / "tests" / "no_network"
@@ -11,6 +13,10 @@ runpy.run_path(str(NO_NETWORK / "sitecustomize.py"))
 paths = [str(NO_NETWORK), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
 os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
 os.environ.pop("MINIDIFF_STRICT", None)
+
+# the same examples in every run, and no verdict that depends on how busy the machine is
+settings.register_profile("course", deadline=None, derandomize=True, database=None)
+settings.load_profile("course")
 
 
 def pytest_configure(config):
