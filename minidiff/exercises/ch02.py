@@ -109,7 +109,7 @@ PREDICT_X0 = Exercise(
         Case("undoes q_sample", lambda g: (normal(g, 6, 1, 6, 6), normal(g, 6, 1, 6, 6), times(g, 6), a_table(g)),
              expect=lambda x0, eps, t, alpha_bar: x0,
              drive=lambda fn, x0, eps, t, alpha_bar: fn(q_sample(x0, t, eps, alpha_bar), t, eps, alpha_bar),
-             hint="solve equation (2.7) for x0"),
+             hint="solve the jump x_t = alpha x0 + sigma eps for x0"),
         Case("uses each image's own step", noised(7, 1, 7, 7), hint="t holds one step per image: use per_image"),
         Case("takes one image and one int t", lambda g: (normal(g, 1, 3, 5, 5), 7, normal(g, 1, 3, 5, 5), a_table(g))),
         Case("raises ValueError where alpha_bar is 0", drive=says_what_is_impossible,
@@ -150,7 +150,7 @@ KL_GAUSS = Exercise(
             normal(g, 4, 1, 4, 4), torch.rand(4, 1, 1, 1, generator=g, dtype=torch.float64) + 0.2,
             normal(g, 4, 1, 4, 4), torch.rand(4, 1, 1, 1, generator=g, dtype=torch.float64) + 0.2)),
     ),
-    hints=("Equation (2.11): half of (log of the ratio of variances + two quotients - 1).",
+    hints=("Equation (2.12): half of (log of the ratio of variances + two quotients - 1).",
            "0.5 * (log(var_2 / var_1) + (var_1 + squared difference of means) / var_2 - 1)"),
 )
 
