@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from minidiff.exercises.core import check
+from minidiff.exercises.core import Case, Exercise, check
 from minidiff.exercises.judge import judge
 from tests.ch01.blend import EXERCISES, chapter_90, misses, right, stub  # noqa: F401 (a fixture)
 
@@ -42,6 +42,20 @@ def test_equal_sentences_are_told_once(capsys):
         raise ValueError("broken")
     check("ch90.blend", broken)
     assert capsys.readouterr().out.count("stops with ValueError: broken") == 1
+
+
+class Endless(tuple):
+    def __len__(self):
+        raise OverflowError
+
+
+@pytest.mark.parametrize("expected, got, sentence", [
+    (np.ones(1), np.array([object()]), "gives a numpy array that cannot be compared (TypeError)"),
+    ((1, 2), Endless(), "gives an Endless that cannot be compared (OverflowError)"),
+])
+def test_a_value_that_cannot_be_compared_is_a_sentence(expected, got, sentence):
+    exercise = Exercise("ch90.any", "", lambda: expected, 1, 1, "easy", (Case("is as expected", lambda g: ()),), ())
+    assert judge(exercise, lambda: got).cases[0].miss == sentence
 
 
 def test_endless_recursion_is_a_sentence():

@@ -79,7 +79,10 @@ def test_its_reference_passes(exercise, seed):
 
 @each_exercise
 def test_it_was_tried_on_enough_answers(exercise):
-    assert len(mutants.mutants(exercise.id)) >= 6 and len(mutants.alternatives(exercise.id)) >= 2
+    results = [judge(exercise, fn) for fn in mutants.mutants(exercise.id).values()]
+    run = [r for r in results if not all(case.miss.startswith("stops with") for case in r.cases[:-1])]
+    assert len(run) >= 6  # an answer that always raises proves nothing about a check
+    assert len(mutants.alternatives(exercise.id)) >= 2
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -87,7 +90,6 @@ def test_it_was_tried_on_enough_answers(exercise):
 def test_a_wrong_answer_fails(id, fn, seed):
     result = judge(ALL[id], fn, seed)
     assert result.state == "not passed" and result.score < ALL[id].points
-    assert not all(case.miss.startswith("stops with") for case in result.cases[:-1])  # it must be plausible, and run
 
 
 @pytest.mark.parametrize("seed", SEEDS)
