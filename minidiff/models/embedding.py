@@ -37,5 +37,5 @@ class Embedding(nn.Module):
         if unknown:
             raise TypeError(f"this network takes no condition {sorted(unknown)}; it knows {sorted(self.extra)}")
         with torch.autocast(t.device.type, enabled=False):  # 999 and 1000 must stay two numbers
-            vector = self.mlp(sin_embed(t, self.frequencies))
+            vector = self.mlp(sin_embed(t, self.frequencies).to(self.mlp[0].weight.dtype))
         return vector + sum(self.extra[name](value) for name, value in cond.items())
