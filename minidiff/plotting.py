@@ -35,7 +35,7 @@ def show_strip(pictures, title, labels=None, ax=None):
     N, H, W = len(pictures), *pictures.shape[-2:]
     ax = ax or plt.subplots(figsize=(min(10, 1.1 * N), 1.75))[1]
     _draw(ax, tile(pictures, columns=N), title)
-    ax.set_xticks([(W + 2) * i + W / 2 + 1.5 for i in range(N)] if labels else [], labels)
+    ax.set_xticks([(W + 2) * i + W / 2 + 0.5 for i in range(N)] if labels else [], labels)
     return ax
 
 
@@ -54,7 +54,7 @@ def show_rows(rows, title, labels):
     ax = plt.subplots(figsize=(min(10, 0.8 * N + 1), 0.8 * len(rows) + 0.4))[1]
     _draw(ax, tile(torch.cat(list(rows)), columns=N), title)
     ax.set_xticks([])
-    ax.set_yticks([(H + 2) * i + H / 2 + 1.5 for i in range(len(rows))], labels)
+    ax.set_yticks([(H + 2) * i + H / 2 + 0.5 for i in range(len(rows))], labels)
     return ax
 
 
