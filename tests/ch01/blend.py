@@ -49,6 +49,7 @@ EXERCISES = (
 def chapter_90(tmp_path, monkeypatch):
     (tmp_path / "ch90.py").write_text(f"from {__name__} import EXERCISES\n")
     monkeypatch.setattr(minidiff.exercises, "__path__", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "minidiff.exercises.ch90", raising=False)
     for memory in ("_states", "_hints_given"):
         monkeypatch.setattr(core, memory, {})
     yield
