@@ -2,12 +2,12 @@
 
 import io
 import tarfile
-import zlib
 
 import numpy as np
 import torch
 
 from minidiff.data.errors import DataError
+from minidiff.data.registry import gunzip
 
 RECORD = 1 + 3 * 32 * 32
 BATCHES = {"train": tuple(f"data_batch_{k}.bin" for k in range(1, 6)), "test": ("test_batch.bin",)}
@@ -33,10 +33,10 @@ def read_archive(data, split, name):
     Raises DataError when the archive is damaged or a file is missing.
     """
     try:
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
+        with tarfile.open(fileobj=io.BytesIO(gunzip(data, name)), mode="r:") as archive:
             parts = [read_records(archive.extractfile(f"cifar-10-batches-bin/{part}").read(), f"{name}: {part}")
                      for part in BATCHES[split]]
-    except (tarfile.TarError, OSError, EOFError, zlib.error, KeyError, AttributeError) as error:
+    except (tarfile.TarError, KeyError, AttributeError) as error:
         raise DataError(f"{name} is damaged: it is not a whole archive of CIFAR-10 ({error})") from error
     images, labels = zip(*parts, strict=True)
     return torch.cat(images), torch.cat(labels)

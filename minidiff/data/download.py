@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import ssl
 import urllib.error
 import urllib.request
 from http.client import HTTPException
@@ -11,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from minidiff.data.errors import DataError
-from minidiff.data.registry import HERE, content, dataset, locate
+from minidiff.data.registry import dataset, folders, locate, problem
 
 try:
     import fcntl
@@ -20,6 +21,7 @@ except ImportError:  # Windows: two downloads at once then end in a clear error,
 
 CHUNK = 1 << 16
 TIMEOUT = 20.0  # seconds without a byte
+NETWORK_ERRORS = (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError, ssl.SSLError, ValueError)
 
 
 def fetch(name, timeout=TIMEOUT):
@@ -30,9 +32,9 @@ def fetch(name, timeout=TIMEOUT):
     entry, paths = dataset(name), []
     for file in entry.files:
         path = locate(name, file)
-        if path:
-            content(path, file)
-        paths.append(path or download(file, entry.mirrors, HERE / name, timeout))
+        if path and (damage := problem(path, file)):
+            raise DataError(f"{damage}; delete it, and fetch it again")
+        paths.append(path or download(file, entry.mirrors, folders(name)[-1], timeout))
     return paths
 
 
@@ -51,32 +53,38 @@ def download(file, mirrors, folder, timeout=TIMEOUT):
         with _alone(part):
             if path.exists():  # the process that we waited for has downloaded it
                 part.unlink(missing_ok=True)
-            else:
-                _try_mirrors(file, mirrors, part, timeout)
+                return path
+            part.touch()
+            failures = _try_mirrors(file, mirrors, part, timeout)
+            if failures is None:
                 os.replace(part, path)
+            elif part.stat().st_size == 0:
+                part.unlink()
+    if failures:
+        raise DataError(f"{file.name} could not be downloaded ({'; '.join(failures)}); try again later, or put it by "
+                        f"hand into {path.parent}")
     return path
 
 
 def _try_mirrors(file, mirrors, part, timeout):
+    """Fill `part` from the first mirror that serves the right bytes. Returns None, or what each mirror did instead."""
     failures = []
     for mirror in mirrors:
         try:
             resumed = _receive(mirror + file.name, part, file, timeout)
-            if resumed and _problem(part, file):  # what lay here before may be to blame, so once more without it
+            damage = problem(part, file)
+            if damage and resumed:  # what lay here before may be to blame, so once more without it
                 part.write_bytes(b"")
                 _receive(mirror + file.name, part, file, timeout)
-        except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError, ValueError) as error:
-            failures.append(f"{mirror}: {getattr(error, 'reason', error) or type(error).__name__}")
+                damage = problem(part, file)
+        except NETWORK_ERRORS as error:
+            failures.append(f"{mirror}: {error}")
             continue
-        problem = _problem(part, file)
-        if problem is None:
-            return
-        part.unlink()
-        failures.append(f"{mirror}: {problem}")
-    if part.exists() and part.stat().st_size == 0:
-        part.unlink()
-    raise DataError(f"{file.name} could not be downloaded ({'; '.join(failures)}); try again later, or put it by hand "
-                    f"into {part.parent}")
+        if damage is None:
+            return None
+        part.write_bytes(b"")
+        failures.append(f"{mirror}: {damage}")
+    return failures
 
 
 def _receive(url, part, file, timeout):
@@ -112,22 +120,15 @@ def _receive(url, part, file, timeout):
     return resumed
 
 
-def _problem(path, file):
-    """What is wrong with a downloaded file, or None."""
-    try:
-        content(path, file)
-    except DataError as error:
-        return str(error)
-    return None
-
-
 @contextlib.contextmanager
 def _alone(part):
     """Hold the partial file for this process; the lock goes with the process, however it ends."""
+    if fcntl is None:
+        yield
+        return
     with open(part, "ab") as handle:
-        if fcntl:
-            with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(handle, fcntl.LOCK_EX)
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 

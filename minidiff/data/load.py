@@ -4,9 +4,9 @@ import torch
 
 from minidiff.data.cifar import read_archive
 from minidiff.data.download import fetch
-from minidiff.data.errors import DataError
+from minidiff.data.errors import DataError, check_split
 from minidiff.data.idx import read_idx
-from minidiff.data.registry import content, dataset, datasets, gunzip, locate
+from minidiff.data.registry import content, dataset, datasets, gunzip, locate, problem
 from minidiff.data.strokes import strokes
 
 STROKES = {"train": 60_000, "test": 10_000}  # as many as MNIST has
@@ -16,16 +16,17 @@ def load(name, split, n=None, size=28):
     """Load images and labels; a data set that is not on this machine is downloaded first.
 
     name: "strokes", "mnist", "fashion-mnist" or "cifar10"; split: "train" or "test"; n: only the first n images; size:
-    of the drawn strokes, other images have their own. Files are sought in $MINIDIFF_DATA/NAME, then in datasets/NAME,
+    of drawn strokes, other images have their own. Files are sought in $MINIDIFF_DATA/NAME, then in datasets/NAME,
     and their digest is verified.
     Returns (N, 1, 28, 28) float32 in [-1, 1] (cifar10: (N, 3, 32, 32)) and (N,) int64. Raises DataError.
     """
-    if split not in ("train", "test"):
-        raise DataError(f'split must be "train" or "test", got {split!r}')
+    check_split(split)
     if n is not None and n < 1:
         raise DataError(f"n must be at least 1, got {n}")
     if name == "strokes":
         return strokes(STROKES[split] if n is None else n, split=split, size=size)
+    if size != 28:
+        raise DataError(f"only strokes are drawn in any size; {name!r} cannot be loaded with size = {size}")
     images, labels = _read(name, split)
     if n is not None and n > len(images):
         raise DataError(f"{name} has {len(images)} {split} images, asked for were {n}")
@@ -39,18 +40,8 @@ def available(name):
 
 def verify(name):
     """Check each file of a data set: a list of (file name, what is wrong with it or None)."""
-    return [(file.name, _problem(name, file)) for file in dataset(name).files]
-
-
-def _problem(name, file):
-    path = locate(name, file)
-    if path is None:
-        return "not on this machine"
-    try:
-        content(path, file)
-    except DataError as error:
-        return str(error)
-    return None
+    places = [(file, locate(name, file)) for file in dataset(name).files]
+    return [(file.name, problem(path, file) if path else "not on this machine") for file, path in places]
 
 
 def _read(name, split):
@@ -62,8 +53,8 @@ def _read(name, split):
     files = {file.name: file for file in dataset(name).files}
     if name == "cifar10":
         (file,) = files.values()
-        path = locate(name, file)
-        return read_archive(content(path, file), split, path)
+        path, data = _verified(name, file)
+        return read_archive(data, split, path)
     prefix = "train" if split == "train" else "t10k"
     images, labels = (_read_idx(name, files[f"{prefix}-{part}-ubyte.gz"]) for part in ("images-idx3", "labels-idx1"))
     if images.ndim != 3 or labels.shape != images.shape[:1]:
@@ -71,7 +62,14 @@ def _read(name, split):
     return images[:, None], labels.long()
 
 
-def _read_idx(name, file):
+def _verified(name, file):
     path = locate(name, file)
-    data = content(path, file)
+    try:
+        return path, content(path, file)
+    except DataError as error:
+        raise DataError(f"{error}; delete it, and the next call downloads it") from error
+
+
+def _read_idx(name, file):
+    path, data = _verified(name, file)
     return read_idx(data if file.of == "content" else gunzip(data, path), path)

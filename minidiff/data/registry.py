@@ -69,7 +69,7 @@ def locate(name, file):
 def content(path, file):
     """The bytes of a file, checked against the registry, with gzip undone where the digest is of the content.
 
-    Raises DataError when the file cannot be read, is truncated or altered.
+    Raises DataError when the file cannot be read, or is truncated or altered.
     """
     try:
         data = Path(path).read_bytes()
@@ -80,8 +80,17 @@ def content(path, file):
     digest = hashlib.new(file.algorithm, data, usedforsecurity=False).hexdigest()
     if digest != file.digest:
         raise DataError(f"{path} is damaged: the {file.algorithm} of its {file.of} is {digest[:12]}..., published is "
-                        f"{file.digest[:12]}...; delete it, and it is downloaded anew")
+                        f"{file.digest[:12]}...")
     return data
+
+
+def problem(path, file):
+    """What is wrong with a file that lies at `path`, in one sentence, or None."""
+    try:
+        content(path, file)
+    except DataError as error:
+        return str(error)
+    return None
 
 
 def gunzip(data, path):
@@ -89,8 +98,7 @@ def gunzip(data, path):
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} is damaged: it is not a whole gzip file ({error}); delete it, and it is downloaded "
-                        "anew") from error
+        raise DataError(f"{path} is damaged: it is not a whole gzip file ({error})") from error
 
 
 def _file(name, entry, of):
