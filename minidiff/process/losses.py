@@ -2,13 +2,23 @@
 
 import torch
 
-from minidiff.process.forward import per_image
+from minidiff.process.forward import per_image, q_sample
 from minidiff.process.targets import to_target
 
 
 def draw_times(n, T, generator):
     """n steps, uniform on 1..T with both ends: (n,) int64 on the CPU."""
     return torch.randint(1, T + 1, (n,), generator=generator)
+
+
+def dsm_loss(score, x0, t, eps, alpha_bar):
+    """Denoising score matching, weighted by the variance of the noise (Vincent 2011; Song and Ermon 2019, eq. 6).
+
+    score: function (x_t (B, ...), t (B,)) -> (B, ...); x0, eps: (B, ...); t: (B,) int in 1..T; alpha_bar: (T + 1,).
+    Returns the mean over batch and dimensions of (1 - alpha_bar_t) (score(x_t, t) - grad log q(x_t | x0))^2, a scalar.
+    """
+    sigma = per_image((1 - alpha_bar[t]).sqrt(), x0)
+    return (sigma * score(q_sample(x0, t, eps, alpha_bar), t) + eps).square().mean()
 
 
 def denoising_loss(net, x0, path, target, generator):
