@@ -6,7 +6,7 @@ MINUTES ?= 10
 
 VENV_PYTHON := .venv/bin/python
 INSTALLED := .venv/installed
-NBVAL := $(VENV_PYTHON) -m pytest --nbval --nbval-cell-timeout=120 -p no:cacheprovider
+NBVAL := PYTHONPATH="$(CURDIR)/tests/no_network" $(VENV_PYTHON) -m pytest --nbval --nbval-cell-timeout=120 -p no:cacheprovider
 
 .DEFAULT_GOAL := help
 .PHONY: help .venv demo test test-all lab chapters gpu clean
@@ -21,6 +21,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 		{ echo "$(PYTHON) must be Python 3.11 or newer; say which one to take: PYTHON=python3.12 make"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(VENV_PYTHON) -m pip install --quiet -c constraints.txt -e ".[notebooks,test]"
+	$(VENV_PYTHON) -c "import matplotlib.font_manager"
 	@touch $@
 
 demo: $(INSTALLED) ## train a DDPM on digits for MINUTES (10), draw 100 of them and measure them
