@@ -8,7 +8,7 @@ def moments(features):
     if features.ndim != 2 or len(features) < 2:
         raise ValueError(f"features must be (N, D) with N >= 2 to have a covariance, got {tuple(features.shape)}")
     features = features.double()
-    return features.mean(dim=0), torch.cov(features.T)
+    return features.mean(dim=0), torch.cov(features.T).reshape(features.shape[1], -1)  # cov drops a width of 1
 
 
 def frechet_of_moments(mean_1, cov_1, mean_2, cov_2):
