@@ -63,7 +63,8 @@ def main():
         accuracy[name] = {"images": len(images), "accuracy": round(right.float().mean().item(), 4),
                           "of each digit": {d: round(right[labels == d].float().mean().item(), 3) for d in range(10)}}
     record = {"what": f"{TRAIN} strokes drawn, a Classifier trained on them for {EPOCHS} epochs, digits read on test",
-              "accuracy": accuracy, "CPU seconds": {"draw": round(drawn - start, 1), "train": round(trained - drawn, 1)},
+              "accuracy": accuracy,
+              "CPU seconds": {"draw": round(drawn - start, 1), "train": round(trained - drawn, 1)},
               "seed": SEED, "batch": BATCH, "lr": LR,
               "hardware": f"{processor()}, 1 thread", "torch": torch.__version__}
     text = json.dumps(record, indent=1)

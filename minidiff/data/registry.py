@@ -37,10 +37,10 @@ class Dataset:
 
 
 def datasets():
-    """Read datasets/registry.toml: a dict name -> Dataset."""
+    """Read datasets/registry.toml: a dict name -> Dataset. Raises DataError when it cannot be read."""
     try:
         table = tomllib.loads((HERE / "registry.toml").read_text(encoding="utf-8"))
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"the registry of data sets cannot be read: {error}") from error
     return {name: Dataset(name, d["title"], d["licence"], d["source"], tuple(d["mirrors"]),
                           tuple(_file(key, entry, d["of"]) for key, entry in d["files"].items()))

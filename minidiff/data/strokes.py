@@ -125,10 +125,10 @@ def _write(text, u):
     lines = [[[float(c) / 100 for c in point.split(",")] for point in stroke.split()] for stroke in text.split("|")]
     points = np.array(sum(lines, [])) - 0.5
     habits = ((u[:, :27].reshape(-1, 9, 3).sum(2) - 1.5) * 2).T[..., None]  # each has variance 1, and never exceeds 3
-    width, *habits = habits[3], *habits[:3], *habits[4:]
+    slant, turn, aspect, width, *others = habits
     shake = np.pad(2 * u[:, 27:27 + points.size].reshape(-1, *points.shape) - 1, ((0, 0), (1, 1), (0, 0)), mode="edge")
     shake = shake[:, :-2] / 2 + shake[:, 1:-1] + shake[:, 2:] / 2  # a hand does not shake in one point alone
-    points = _bend(points + JITTER * shake, *habits)
+    points = _bend(points + JITTER * shake, slant, turn, aspect, *others)
     cuts = np.cumsum([len(stroke) for stroke in lines])[:-1]
     ends = np.concatenate([_pieces(stroke) for stroke in np.split(points, cuts, axis=1)])
     radius = 1.33 * np.exp(0.26 * width[:, 0])

@@ -1,6 +1,8 @@
 """The drawn digits: a pure function of what was asked for, balanced, and drawn like MNIST's."""
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +10,9 @@ import torch
 from minidiff.data.errors import DataError
 from minidiff.data.load import load
 from minidiff.data.strokes import HANDWRITINGS, NUMBERS, PRESSES, strokes
+
+
+MEASURED = Path(__file__).resolve().parents[2] / "benchmarks" / "strokes.json"
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +88,23 @@ def test_digits_fill_the_box_and_lie_around_the_centre(digits):
     for axis in (1, 2):
         centre = (ink.sum(axis) * place).sum(1) / ink.sum((1, 2))
         assert (centre - 14).abs().max() < 2.5 and centre.mean() == pytest.approx(14, abs=0.25)
+
+
+def test_the_drawing_is_final():
+    """The ink of the first ten digits, in whole black pixels: the chapters print numbers that rest on them."""
+    images, labels = strokes(10)
+    assert labels.tolist() == [8, 9, 3, 5, 6, 2, 4, 7, 0, 1]
+    ink = [113.05, 112.24, 118.13, 125.95, 84.62, 135.05, 92.29, 68.37, 132.09, 59.69]
+    assert ((images + 1) / 2).sum((1, 2, 3)).tolist() == pytest.approx(ink, abs=0.02)
+
+
+def test_a_classifier_of_strokes_was_measured_to_read_strokes_and_mnist():
+    record = json.loads(MEASURED.read_text(encoding="utf-8"))["accuracy"]
+    assert (record["strokes"]["images"], record["mnist"]["images"]) == (2000, 10_000)
+    assert record["strokes"]["accuracy"] >= 0.97 and record["mnist"]["accuracy"] >= 0.7
+    for accuracy in record.values():
+        assert len(accuracy["of each digit"]) == 10
+        assert min(accuracy["of each digit"].values()) > 0.7
 
 
 def test_no_image_repeats_another(digits):
