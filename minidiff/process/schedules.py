@@ -1,7 +1,7 @@
 """Noise schedules: how much noise each of the T steps adds.
 
 One convention in the whole course: steps are t = 1..T, and t = 0 is clean data. A table has T + 1 entries, is indexed
-by t itself, and is kept in float64 on the CPU: in float32 the cumulative product is wrong by 1.7e-4 at its small end.
+by t itself, and is kept in float64 on the CPU: in float32 the small end of the product has only four right digits.
 """
 
 import math
