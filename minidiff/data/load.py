@@ -10,6 +10,7 @@ from minidiff.data.registry import content, dataset, datasets, gunzip, locate, p
 from minidiff.data.strokes import strokes
 
 STROKES = {"train": 60_000, "test": 10_000}  # as many as MNIST has
+ABSENT = "not on this machine"
 
 
 def load(name, split, n=None, size=28):
@@ -39,9 +40,9 @@ def available(name):
 
 
 def verify(name):
-    """Check each file of a data set: a list of (file name, what is wrong with it or None)."""
+    """Check each file of a data set: a list of (file name, what is wrong with it or None); ABSENT when it is not here."""
     places = [(file, locate(name, file)) for file in dataset(name).files]
-    return [(file.name, problem(path, file) if path else "not on this machine") for file, path in places]
+    return [(file.name, problem(path, file) if path else ABSENT) for file, path in places]
 
 
 def _read(name, split):
