@@ -1,4 +1,4 @@
-"""The rooms, the ladder of chapters and the size of things: what ARCHITECTURE asks of every module, by machine."""
+"""The rooms, the ladder of chapters and the size of things, held for every module by machine."""
 
 import ast
 import re
