@@ -32,7 +32,7 @@ for folder in folders + [None] * width:
 def run_in_each(folders, width=2):
     """pytest on the tests that each folder's tests.txt names. Returns {folder: (exit code, output)}."""
     environment = {**os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    arguments = "-q -p where -p no:cacheprovider -rfE --tb=no"
+    arguments = "-q -p where -p no:nbval -p no:cacheprovider -rfE --tb=no"
     subprocess.run([sys.executable, "-c", SCRIPT, str(width), arguments, *map(str, folders)], env=environment,
                    cwd=Path(folders[0]), check=True, timeout=900)
     return {folder: (int((folder / "code.txt").read_text()), (folder / "out.txt").read_text()) for folder in folders}
