@@ -6,7 +6,8 @@ MINUTES ?= 10
 
 VENV_PYTHON := .venv/bin/python
 INSTALLED := .venv/installed
-NBVAL := PYTHONPATH="$(CURDIR)/tests/no_network" $(VENV_PYTHON) -m pytest --nbval --nbval-cell-timeout=120 -p no:cacheprovider
+NO_NETWORK := PYTHONPATH="$(CURDIR)/tests/no_network"
+NBVAL := $(NO_NETWORK) $(VENV_PYTHON) -m pytest --nbval --nbval-cell-timeout=120 -p no:cacheprovider
 
 .DEFAULT_GOAL := help
 .PHONY: help .venv demo test test-all lab chapters gpu clean

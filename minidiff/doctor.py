@@ -52,7 +52,7 @@ def _python(root):
     from packaging.specifiers import SpecifierSet
     wanted = _project(root)["requires-python"]
     if platform.python_version() not in SpecifierSet(wanted):
-        raise Wrong(f"Python {platform.python_version()} is not {wanted}: `PYTHON=python3.12 make .venv` chooses another")
+        raise Wrong(f"Python {platform.python_version()} is not {wanted}: `PYTHON=python3.12 make .venv` takes another")
     return f"Python {platform.python_version()}, {sys.executable}"
 
 
@@ -114,8 +114,8 @@ def _data(root):
             if path and (damage := problem(path, file)):
                 raise Wrong(f"{damage}; delete it, and download it anew: `python -m minidiff data get {name}`")
         whole += [name] if all(paths) else []
-    missing = "" if "mnist" in whole else "; mnist is downloaded when it is needed, or by `python -m minidiff data get mnist`"
-    return f"here and whole: {', '.join(whole)}{missing}"
+    later = "" if "mnist" in whole else "; mnist is downloaded when needed, or by `python -m minidiff data get mnist`"
+    return f"here and whole: {', '.join(whole)}{later}"
 
 
 def _writing(root):
@@ -124,7 +124,7 @@ def _writing(root):
         try:
             tempfile.TemporaryFile(dir=there).close()
         except OSError as error:
-            raise Wrong(f"{there} cannot be written ({error.strerror}): give yourself the right to write there, or clone the "
+            raise Wrong(f"{there} cannot be written ({error.strerror}): give yourself the right to, or clone the "
                         "course into a folder of your own") from None
     return f"out, work and datasets in {root} can be written"
 
@@ -161,5 +161,5 @@ def _version(name):
         return None
 
 
-CHECKS = {"Python": _python, "packages": _packages, "torch": _torch, "device": _device, "kernel": _kernel, "data": _data,
-          "folders": _writing, "disk": _disk, "checkpoints": _checkpoints}
+CHECKS = {"Python": _python, "packages": _packages, "torch": _torch, "device": _device, "kernel": _kernel,
+          "data": _data, "folders": _writing, "disk": _disk, "checkpoints": _checkpoints}

@@ -7,8 +7,8 @@ from minidiff.data.registry import datasets, locate
 
 
 def add_parser(commands):
-    parser = commands.add_parser("data", help="list, download or verify data sets", description="The data sets of the "
-                                 "course, in $MINIDIFF_DATA or in datasets/. The strokes digits are drawn and need none.")
+    parser = commands.add_parser("data", help="list, download or verify data sets", description="The data sets of "
+                                 "the course, in $MINIDIFF_DATA or in datasets/. The strokes digits need no file.")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("list", help="what there is, how large, under which licence, and whether it is here")
     get = actions.add_parser("get", help="download a data set and verify it")

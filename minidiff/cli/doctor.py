@@ -4,8 +4,8 @@ from minidiff.doctor import report
 
 
 def add_parser(commands):
-    parser = commands.add_parser("doctor", help="check this machine", description="Check Python, torch, device, notebook "
-                                 "kernel, data, folders, disk and checkpoints; exit status 1 when something is wrong.")
+    parser = commands.add_parser("doctor", help="check this machine", description="Check Python, torch, device, "
+                                 "notebook kernel, data, folders, disk, checkpoints; exit status 1 if something is wrong.")
     parser.set_defaults(run=run)
 
 

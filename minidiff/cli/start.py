@@ -7,8 +7,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def add_parser(commands):
     parser = commands.add_parser("start", help="copy a chapter into work/, to write answers into",
-                                 description="Copy a chapter into the folder work/, which no update of the course touches. "
-                                 "A file that is there already is never overwritten.")
+                                 description="Copy a chapter into the folder work/, which no update of the course "
+                                 "touches. A file that is there already is never overwritten.")
     parser.add_argument("chapter", metavar="NN", help="its number, such as 04")
     parser.set_defaults(run=run)
 

@@ -33,7 +33,7 @@ def course(tmp_path, monkeypatch):
     (tmp_path / "datasets").mkdir()
     for name in ("pyproject.toml", "course.toml", "datasets/registry.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
-    save_checkpoint(tmp_path / "checkpoints" / "mnist-ddpm.safetensors", {"weight": torch.zeros(3)}, {"recipe": "mnist-ddpm"})
+    save_checkpoint(tmp_path / "checkpoints" / "mnist-ddpm.safetensors", {"weight": torch.zeros(3)}, {})
     return tmp_path
 
 
@@ -48,7 +48,7 @@ def sentence(course, name):
 def test_all_is_well(course, capsys):
     found = doctor.check(course)
     assert [name for name, ok, _ in found if not ok] == []
-    assert {"Python", "torch", "device", "kernel", "data", "folders", "disk", "checkpoints"} < {name for name, *_ in found}
+    assert {"Python", "torch", "device", "kernel", "data", "folders", "disk"} < {name for name, *_ in found}
     assert doctor.report(course) == 0
     assert capsys.readouterr().out.endswith("everything is ready\n")
 
@@ -89,8 +89,8 @@ def test_a_package_that_is_too_old_and_one_that_is_absent(course, monkeypatch):
 def test_torch_that_cannot_be_imported(tmp_path):
     """In a process of its own whose torch is broken: every check still gives its sentence."""
     (tmp_path / "torch.py").write_text("raise ImportError('libtorch.so: cannot open shared object file')")
-    code = (f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]; import json; from minidiff.doctor import check; "
-            "print(json.dumps(check()))")
+    code = (f"import json, sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]; "
+            "from minidiff.doctor import check; print(json.dumps(check()))")
     found = {name: (ok, said) for name, ok, said in json.loads(subprocess.check_output([sys.executable, "-c", code]))}
     for name in ("torch", "device"):
         assert not found[name][0] and "libtorch.so" in found[name][1] and "make .venv" in found[name][1]
@@ -133,7 +133,7 @@ def test_a_damaged_data_file(course):
 
 def test_data_that_are_absent_are_no_fault_and_whole_ones_are_named(course, monkeypatch):
     said = dict((name, text) for name, _, text in doctor.check(course))["data"]
-    assert said.startswith("here and whole: strokes; mnist is downloaded when it is needed")
+    assert said.startswith("here and whole: strokes; mnist is downloaded when needed")
     monkeypatch.setattr(doctor, "locate", lambda name, file: file if name == "mnist" else None)
     monkeypatch.setattr(doctor, "problem", lambda path, file: None)
     assert dict((name, text) for name, _, text in doctor.check(course))["data"] == "here and whole: strokes, mnist"

@@ -89,7 +89,8 @@ def test_every_file_asks_for_the_same_python():
 
 
 def test_make_installs_the_pinned_set_with_every_extra():
-    assert f'-m pip install --quiet -c constraints.txt -e ".[{",".join(sorted(EXTRAS))}]"' in (ROOT / "Makefile").read_text()
+    command = f'-m pip install --quiet -c constraints.txt -e ".[{",".join(sorted(EXTRAS))}]"'
+    assert command in (ROOT / "Makefile").read_text()
 
 
 def test_make_help_lists_every_target():
@@ -102,19 +103,20 @@ def test_make_help_lists_every_target():
 
 @pytest.mark.parametrize("target, runs", [
     ("test", ["-m pytest tests", "--nbval --nbval-cell-timeout=120 -p no:cacheprovider chapters",
-              "OMP_NUM_THREADS=1 .venv/bin/python -m pytest --nbval"]),
+              "\nOMP_NUM_THREADS=1 ", "-p no:cacheprovider chapters"]),
     ("test-all", ["-m pytest tests", "-p no:cacheprovider solutions"]),
     ("demo", ["-m minidiff demo --minutes 10"]),
     ("chapters", ["-m minidiff.grading build"]),
-    ("gpu", ["-m pytest -m cuda tests", "--preset cuda"]),
+    ("gpu", ["-m pytest -m cuda tests", "benchmarks/gpu.py"]),
 ])
 def test_make_runs(target, runs):
     """Asks make what it would do, and does nothing."""
     environment = {name: value for name, value in os.environ.items() if name not in ("MINUTES", "MAKEFLAGS")}
     commands = subprocess.run(["make", "-n", target], cwd=ROOT, env=environment, capture_output=True, text=True,
                               check=True).stdout
-    places = [commands.find(part) for part in runs]
-    assert -1 not in places and places == sorted(places)
+    at = 0
+    for part in runs:
+        at = commands.index(part, at) + len(part)
 
 
 def test_make_demo_honours_minutes():
@@ -127,7 +129,7 @@ def test_make_refuses_an_old_python(tmp_path):
     shutil.copy(ROOT / "Makefile", tmp_path)
     for name in ("pyproject.toml", "constraints.txt"):
         (tmp_path / name).touch()
-    answer = subprocess.run(["make", ".venv", "PYTHON=false"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    answer = subprocess.run(["make", ".venv", "PYTHON=false"], cwd=tmp_path, capture_output=True, text=True)
     assert answer.returncode and "false must be Python 3.11 or newer" in answer.stdout
     assert not (tmp_path / ".venv").exists()
 
