@@ -34,7 +34,9 @@ def weights_swapped(x_t, x0, t, alpha_bar, s=None):
 
 @mutant("ch02.posterior")
 def alpha_bar_t_in_the_weight_of_x0(x_t, x0, t, alpha_bar, s=None):
-    return posterior_with(lambda a_t, a_s: a_t.sqrt() * (1 - a_t / a_s) / (1 - a_t), right_x_t)(x_t, x0, t, alpha_bar, s)
+    def wrong(a_t, a_s):
+        return a_t.sqrt() * (1 - a_t / a_s) / (1 - a_t)
+    return posterior_with(wrong, right_x_t)(x_t, x0, t, alpha_bar, s)
 
 
 @mutant("ch02.posterior")
