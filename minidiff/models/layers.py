@@ -66,7 +66,8 @@ class Attention2d(nn.Module):
         B, C, H, W = x.shape
         tokens = self.norm(x).flatten(2).transpose(1, 2)  # (B, H W, C)
         q, k, v = (f(tokens).view(B, H * W, self.heads, -1).transpose(1, 2) for f in (self.q, self.k, self.v))
-        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, H * W, C)
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        mixed = mixed.transpose(1, 2).reshape(B, H * W, C)
         return x + self.o(mixed).transpose(1, 2).reshape(B, C, H, W)
 
 
