@@ -49,7 +49,7 @@ class Gaussian:
     def error(self, alpha_bar):
         """The variance of x0 given x_t, which is the squared error of `denoise`: v / (1 + v SNR).
 
-        alpha_bar: number or tensor in [0, 1]; returns its shape, broadcast with that of the variance; 0 at alpha_bar = 1.
+        alpha_bar: number or tensor in [0, 1]; returns its shape, broadcast with the variance's; 0 at alpha_bar = 1.
         """
         return self.variance * (1 - alpha_bar) / (1 - alpha_bar + self.variance * alpha_bar)
 
