@@ -29,7 +29,8 @@ def main():
     judge, generator = load_judge(), torch.Generator().manual_seed(0)
     mean, cov = moments(real.flatten(1))
     values, vectors = torch.linalg.eigh(cov)
-    gaussian = mean + torch.randn(1000, 784, generator=generator, dtype=torch.float64) * values.clamp(min=0).sqrt() @ vectors.T
+    noise = torch.randn(1000, 784, generator=generator, dtype=torch.float64)
+    gaussian = mean + noise * values.clamp(min=0).sqrt() @ vectors.T
     null = {"noise": torch.randn(1000, 1, 28, 28, generator=generator).clamp(-1, 1),
             "gaussian with the data's covariance": gaussian.float().clamp(-1, 1).reshape(-1, 1, 28, 28),
             "mean picture": real.mean(dim=0).expand(1000, -1, -1, -1),

@@ -25,7 +25,8 @@ def main():
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--preset", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--many", type=int, default=10_000, help="samples of the large measurement, 0 to skip it and the one of all 1,000 steps")
+    parser.add_argument("--many", type=int, default=10_000,
+                        help="samples of the large measurement, 0 to skip it and the one of all 1,000 steps")
     parser.add_argument("--out", type=Path, default=CHECKPOINTS)
     args = parser.parse_args()
     device = pick_device(args.preset)

@@ -34,7 +34,8 @@ def main():
     record["speed"] = {"gflop_per_image": round(flops / 1e9, 3), "tflops": round(reached / 1e12, 2),
                        "bf16_matrix_product_tflops": round(ceiling / 1e12, 1), "fraction": round(reached / ceiling, 4)}
     write_whole(file, json.dumps(record, indent=1) + "\n")
-    print(json.dumps(record["speed"] | {"images_per_second": record["images_per_second"], **record["metrics"]}, indent=1))
+    rate = {"images_per_second": record["images_per_second"]}
+    print(json.dumps(record["speed"] | rate | record["metrics"], indent=1))
 
 
 def flops_per_image():

@@ -1,4 +1,4 @@
-"""The noise error on MNIST of two denoisers that need no training, the linear one and the memoriser: benchmarks/lines.json
+"""The noise error on MNIST of the linear denoiser and of the memoriser, which need no training: benchmarks/lines.json
 
     python benchmarks/lines.py        about four minutes on one core; needs MNIST
 """

@@ -31,10 +31,12 @@ def main():
     rate = fitted.images / fitted.seconds
     peak = max(convolution_flops(c, side) for c in (64, 128, 256) for side in (14, 28))
     record = {
-        "hardware": hardware(), "torch": torch.__version__, "batch": run.about["batch"], "images_per_second": round(rate),
+        "hardware": hardware(), "torch": torch.__version__, "batch": run.about["batch"],
+        "images_per_second": round(rate),
         "mflop_per_image": round(per_image / 1e6), "gflops_reached": round(rate * per_image / 1e9),
         "gflops_of_the_best_convolution": round(peak / 1e9), "fraction": round(rate * per_image / peak, 2),
-        "import_minidiff_beyond_torch_seconds": round(import_seconds("import torch, minidiff") - import_seconds("import torch"), 3),
+        "import_minidiff_beyond_torch_seconds":
+            round(import_seconds("import torch, minidiff") - import_seconds("import torch"), 3),
     }
     write_whole(Path(__file__).with_suffix(".json"), json.dumps(record, indent=1) + "\n")
     print(json.dumps(record, indent=1))

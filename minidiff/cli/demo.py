@@ -49,7 +49,8 @@ def denoising_strip(net, path, target, file, device):
     generator, kept = torch.Generator().manual_seed(0), {}
     x = torch.randn(1, 1, 28, 28, generator=generator)
     kept["t = 1000"] = x[0]
-    for s, x, _ in ancestral(denoiser_of(net, path, target, clip=(-1, 1)), x.to(device), spaced(path.T, 250), path, generator):
+    denoiser = denoiser_of(net, path, target, clip=(-1, 1))
+    for s, x, _ in ancestral(denoiser, x.to(device), spaced(path.T, 250), path, generator):
         if s in (800, 600, 400, 300, 200, 100, 52, 0):
             kept[f"t = {s}"] = x[0].cpu()
     use_house_style()

@@ -21,14 +21,16 @@ def positive(kind):
         except ValueError:
             value = 0
         if not (value > 0 and math.isfinite(value)):
-            raise argparse.ArgumentTypeError(f"must be a positive {'whole number' if kind is int else 'number'}, got {text}")
+            wanted = "a positive whole number" if kind is int else "a positive number"
+            raise argparse.ArgumentTypeError(f"must be {wanted}, got {text}")
         return value
     return read
 
 
 def recipe(name):
     """The module of a recipe, mnist-ddpm in minidiff/recipes/mnist_ddpm.py. Raises ValueError with the known names."""
-    modules = (importlib.import_module(f"minidiff.recipes.{m.name}") for m in pkgutil.iter_modules(minidiff.recipes.__path__))
+    names = [module.name for module in pkgutil.iter_modules(minidiff.recipes.__path__)]
+    modules = (importlib.import_module(f"minidiff.recipes.{name}") for name in names)
     recipes = {m.__name__.rsplit(".", 1)[1].replace("_", "-"): m for m in modules if hasattr(m, "build")}
     if name not in recipes:
         raise ValueError(f"there is no recipe {name!r}; there are {', '.join(sorted(recipes))}")

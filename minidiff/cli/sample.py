@@ -11,8 +11,8 @@ from minidiff.training.device import pick_device
 
 
 def add_parser(commands):
-    parser = commands.add_parser("sample", help="draw pictures from a trained model", description="Draw pictures from a "
-                                 "trained model into a PNG grid, or an NPY file: float32, (N, C, H, W), in [-1, 1].")
+    parser = commands.add_parser("sample", help="draw pictures from a trained model", description="Draw pictures from "
+                                 "a trained model into a PNG grid, or an NPY file: float32, (N, C, H, W), in [-1, 1].")
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a .safetensors file, or the folder of a training run")
     parser.add_argument("--n", type=positive(int), default=64)
     parser.add_argument("--sampler", choices=SAMPLERS, default="ancestral")

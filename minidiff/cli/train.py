@@ -14,8 +14,8 @@ from minidiff.training.device import pick_device
 
 
 def add_parser(commands):
-    parser = commands.add_parser("train", help="train a recipe", description="Train a recipe and keep the model in OUT. "
-                                 "Under torchrun every process takes its share of each batch.")
+    parser = commands.add_parser("train", help="train a recipe", description="Train a recipe and keep the model in "
+                                 "OUT. Under torchrun every process takes its share of each batch.")
     parser.add_argument("recipe", metavar="RECIPE", help="mnist-ddpm, mnist-classifier")
     parser.add_argument("--preset", choices=["cpu", "cuda"], help="default: cuda where there is one")
     length = parser.add_mutually_exclusive_group()
@@ -47,7 +47,8 @@ def run(args):
             dist.destroy_process_group()
     if rank == 0:
         write_whole(out / "model.json", json.dumps(record, indent=1) + "\n")
-        print(f"{fitted.steps} steps, {fitted.images} images in {fitted.seconds:.0f} s; model: {out / 'model.safetensors'}")
+        print(f"{fitted.steps} steps, {fitted.images} images in {fitted.seconds:.0f} s; "
+              f"model: {out / 'model.safetensors'}")
 
 
 def prepare(out, resume):

@@ -40,7 +40,7 @@ def available(name):
 
 
 def verify(name):
-    """Check each file of a data set: a list of (file name, what is wrong with it or None); ABSENT when it is not here."""
+    """Check each file of a data set: a list of (file name, what is wrong or None); ABSENT when it is not here."""
     places = [(file, locate(name, file)) for file in dataset(name).files]
     return [(file.name, problem(path, file) if path else ABSENT) for file, path in places]
 

@@ -9,6 +9,7 @@ def sliced_w2(x, y, generator, directions=200):
     x, y: (N, D). On a line the cheapest way to move one cloud onto the other keeps the order of the points; here that
     is done along `directions` random lines: sqrt(mean over lines and points of (sorted x - sorted y)^2). In the unit
     of the data; a shift by d gives about |d| / sqrt(D). Draws directions x D normal numbers from `generator`.
+    Raises ValueError for clouds of two shapes.
     """
     if x.ndim != 2 or x.shape != y.shape:
         raise ValueError(f"both clouds must be (N, D) of one shape, got {tuple(x.shape)} and {tuple(y.shape)}")

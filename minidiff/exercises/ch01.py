@@ -79,7 +79,7 @@ LINEAR_BETAS = Exercise(
     ),
     hints=("`torch.linspace(a, b, n)` gives n points of a straight line, both ends among them.",
            "`as_table` puts the 0 of clean data in front.",
-           "Ask `torch.linspace` for `dtype=torch.float64`: float32 numbers made wider later stay as coarse as they are."))
+           "Ask `torch.linspace` for `dtype=torch.float64`: float32 numbers made wider later stay as coarse."))
 
 
 # --- alpha_bar_of ---

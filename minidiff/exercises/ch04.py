@@ -23,7 +23,7 @@ def uniform(generator, n, low, high):
 
 
 def filled(net):
-    """A module in float64 whose every weight is random, a function of its name alone; two nets of one form are equal."""
+    """A module in float64 whose weights are random, functions of their names alone; two nets of one form are equal."""
     net = net.double()
     with torch.no_grad():
         for name, weight in net.named_parameters():
@@ -59,7 +59,7 @@ SIN_EMBED = Exercise(
              kind="shape", hint="convert t with .float() before anything else"),
     ),
     hints=("cos(t f) and sin(t f) with one frequency f for each pair of columns; the cosines come first",
-           "torch.arange(dim // 2) counts the frequencies; max_period to the power -i / (dim // 2) is exp(-log(...) ...)",
+           "torch.arange(dim // 2) counts the frequencies: max_period to the power -i / (dim // 2) is exp(-log(..)..)",
            "torch.cat([angles.cos(), angles.sin()], dim=-1) with angles of shape (..., dim / 2)"))
 
 
@@ -94,7 +94,7 @@ RES_BLOCK = Exercise(
              lambda fn, x, vector, channels: run_block(fn, x, vector, channels, groups=2)),
         Case("is the identity when it is new",
              lambda g: (randn(g, 2, 8, 6, 6, dtype=torch.float32), randn(g, 2, 4, dtype=torch.float32)), run_new,
-             expect=lambda x, vector: x, hint="the last convolution starts at zero: zero_init(layer) returns the layer"),
+             expect=lambda x, vector: x, hint="the last convolution starts at zero; zero_init(layer) returns it"),
         Case("drops features between the last silu and the last convolution",
              lambda g: (randn(g, 2, 8, 6, 6), randn(g, 2, 4)), run_dropout,
              hint="self.conv2(self.dropout(...))"),
@@ -103,7 +103,7 @@ RES_BLOCK = Exercise(
              hint="conv2 is a 3x3 convolution with padding 1; skip is a 1x1 convolution only if the channels change"),
     ),
     hints=("draw the two ways first: x -> skip, and x -> norm1 -> silu -> conv1 -> norm2 -> time -> silu -> conv2",
-           "self.time(F.silu(vector)) is (B, 2 channels): make it (B, 2 channels, 1, 1) and cut it with .chunk(2, dim=1)",
+           "self.time(F.silu(vector)) is (B, 2 channels): make it (B, 2 channels, 1, 1), cut it with .chunk(2, dim=1)",
            "h = self.norm2(h) * (1 + scale) + shift"))
 
 
@@ -145,7 +145,7 @@ ATTENTION = Exercise(
     ),
     hints=("tokens = self.norm(x) as (B, H W, C); then q, k and v of each token",
            "F.scaled_dot_product_attention takes (B, heads, tokens, width): .view(B, H * W, heads, -1).transpose(1, 2)",
-           "on the way back: transpose(1, 2), reshape to (B, H W, C), self.o, transpose, reshape to (B, C, H, W); add x"))
+           "the way back: transpose(1, 2), reshape to (B, H W, C), self.o, transpose, reshape to (B, C, H, W); add x"))
 
 
 class Adds(nn.Module):

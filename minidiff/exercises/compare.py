@@ -17,6 +17,7 @@ def difference(got, expected, rtol=1e-5, atol=1e-6):
     got: anything; expected: a tensor, array, number, bool, str, None, or a tuple, list or dict of these. Two numbers
     agree when |got - expected| <= atol * scale + rtol * |expected|, where scale is the largest finite |expected| of
     that tensor (1 if there is none). Integers, bools, shapes and dtypes agree exactly. nan never agrees.
+    Raises TypeError when `expected` is of another kind.
     """
     if expected is None or isinstance(expected, (str, bool, np.bool_)):
         return _exact(got, expected)

@@ -17,7 +17,7 @@ def kl_gauss(mean_1, var_1, mean_2, var_2):
 
 
 def step_kl(x0, x0_hat, t, alpha_bar):
-    """The term L_{t-1} = KL(q(x_{t-1} | x_t, x0) || q(x_{t-1} | x_t, x0_hat)), t >= 2 (Kingma et al. 2021, section 4.1).
+    """The term L_{t-1} = KL(q(x_{t-1} | x_t, x0) || q(x_{t-1} | x_t, x0_hat)), t >= 2 (Kingma et al. 2021, sec. 4.1).
 
     Both have the posterior's variance, so that the KL is (SNR(t-1) - SNR(t)) / 2 times the squared error: x_t cancels.
     x0, x0_hat: (B, ...); t: int, () or (B,), in 2..T; alpha_bar: (T + 1,). Returns (B, ...) in nats. Raises ValueError

@@ -87,15 +87,9 @@ def fit(net, loss_fn, batch_at, *, steps=None, minutes=None, lr=1e-3, warmup=100
     while (done := (step if steps is not None else _same_everywhere(spent + clock(), world))) < total:
         optimizer.param_groups[0]["lr"] = learning_rate(done / total, step, lr, warmup, flat)
         optimizer.zero_grad(set_to_none=True)
-        loss = 0.0
-        for part in range(accumulate):
-            index = step * accumulate + part
-            batch = batch_at(index)
-            with autocast(device, precision):
-                part_loss, _ = loss_fn(model, batch.to(device), step_generator(seed, index, rank))
-            (part_loss / accumulate).backward()
-            loss = loss + part_loss.detach() / accumulate
-            images += len(batch) * world
+        parts = range(step * accumulate, (step + 1) * accumulate)
+        loss, seen = _add_gradients(model, loss_fn, batch_at, parts, seed, rank, device, precision)
+        images += seen * world
         torch.nn.utils.clip_grad_norm_(net.parameters(), clip)
         pending.append(loss)
         optimizer.step()
@@ -104,7 +98,8 @@ def fit(net, loss_fn, batch_at, *, steps=None, minutes=None, lr=1e-3, warmup=100
         if device.type == "cpu" or step % 20 == 0:  # reading a loss waits for the device
             _read(pending, losses, step, state_path)
             recent = losses[-50:]
-            bar.set_postfix_str(f"loss {sum(recent) / len(recent):.4f}, {images / (spent + clock()):.0f} images/s", False)
+            rate = images / (spent + clock())
+            bar.set_postfix_str(f"loss {sum(recent) / len(recent):.4f}, {rate:.0f} images/s", refresh=False)
         bar.update(1 if steps is not None else max(0, min(total, spent + clock()) - bar.n))
         if callback is not None:
             callback(step, float(loss), ema)
@@ -115,6 +110,19 @@ def fit(net, loss_fn, batch_at, *, steps=None, minutes=None, lr=1e-3, warmup=100
     bar.close()
     save(step)
     return Fitted(net.eval(), ema, losses, step, spent + clock(), images)
+
+
+def _add_gradients(model, loss_fn, batch_at, parts, seed, rank, device, precision):
+    """Leave the mean gradient over some batches in the parameters. Returns (mean loss, how many images)."""
+    loss, images = 0.0, 0
+    for index in parts:
+        batch = batch_at(index)
+        with autocast(device, precision):
+            part_loss, _ = loss_fn(model, batch.to(device), step_generator(seed, index, rank))
+        (part_loss / len(parts)).backward()
+        loss = loss + part_loss.detach() / len(parts)
+        images += len(batch)
+    return loss, images
 
 
 def _read(pending, losses, step, state_path):

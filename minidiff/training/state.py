@@ -18,7 +18,7 @@ def save_state(path, net, ema, optimizer, losses, about):
 
 
 def load_state(path, net, ema, optimizer):
-    """Restore what `save_state` wrote, in place. Returns (losses, about); raises CheckpointError when it does not fit."""
+    """Restore what `save_state` wrote, in place: (losses, about). Raises CheckpointError when it does not fit."""
     tensors, about = load_checkpoint(path)
     parts = {"net": {}, "ema": {}, "optimizer": {}}
     for name, value in tensors.items():

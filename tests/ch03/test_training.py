@@ -10,6 +10,7 @@ import time
 
 import pytest
 import torch
+from torch import nn
 
 from minidiff.training.checkpoint import load_checkpoint, load_weights, save_checkpoint, write_whole
 from minidiff.training.device import autocast, pick_device
@@ -20,7 +21,7 @@ from minidiff.training.fit import fit, learning_rate, step_generator
 
 def net(dropout=0.0):
     torch.manual_seed(0)
-    return torch.nn.Sequential(torch.nn.Linear(4, 16), torch.nn.Dropout(dropout), torch.nn.Tanh(), torch.nn.Linear(16, 4))
+    return nn.Sequential(nn.Linear(4, 16), nn.Dropout(dropout), nn.Tanh(), nn.Linear(16, 4))
 
 
 def batch_at(step):
@@ -42,7 +43,8 @@ def test_two_runs_are_equal_to_the_bit():
 
 
 def test_another_seed_is_another_run():
-    assert fit(net(), loss_fn, batch_at, steps=3, seed=1).losses != fit(net(), loss_fn, batch_at, steps=3, seed=2).losses
+    first, second = (fit(net(), loss_fn, batch_at, steps=3, seed=seed).losses for seed in (1, 2))
+    assert first != second
 
 
 def test_training_lowers_the_loss():
@@ -158,7 +160,8 @@ def test_learning_rate_warms_up_stays_and_falls_to_zero():
 
 
 def test_every_step_and_rank_has_its_own_random_numbers():
-    draws = {torch.randn(1, generator=step_generator(s, i, r)).item() for s in range(3) for i in range(50) for r in range(2)}
+    keys = [(seed, i, rank) for seed in range(3) for i in range(50) for rank in range(2)]
+    draws = {torch.randn(1, generator=step_generator(*key)).item() for key in keys}
     assert len(draws) == 300
 
 

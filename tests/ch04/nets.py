@@ -8,7 +8,7 @@ def normal(*shape, seed=1):
 
 
 def awake(net):
-    """Give every weight of a net a random value, so that no branch is zero any more; a seed fixes it. Returns the net."""
+    """Give every weight of a net a random value, the same in every run, so that no branch is zero; returns the net."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for p in net.parameters():

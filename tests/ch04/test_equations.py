@@ -95,7 +95,8 @@ def test_time_scales_and_shifts_after_the_normalisation():
     x, vector, seen = randn(3, 8, 4, 4), randn(3, 6), {}
     block = filled(ResBlock(8, 8, 6))
     for name in ("conv1", "conv2"):
-        getattr(block, name).register_forward_hook(lambda layer, given, out, name=name: seen.update({name: (given[0], out)}))
+        getattr(block, name).register_forward_hook(
+            lambda layer, given, out, name=name: seen.update({name: (given[0], out)}))
     block(x, vector)
     a, b = block.time(F.silu(vector)).view(3, 2, 8, 1, 1).unbind(dim=1)
     assert torch.allclose(seen["conv2"][0], F.silu(block.norm2(seen["conv1"][1]) * (1 + a) + b))
@@ -144,7 +145,8 @@ def test_the_denoisers_picture(path, t):
     x0, eps = denoiser_of(lambda x, t: eps_hat, path, EPS)(x_t, t)
     assert torch.allclose(x0, (x_t - path.sigma(t) * eps_hat) / path.alpha(t))
     clipped, eps = denoiser_of(lambda x, t: eps_hat, path, EPS, clip=(-1, 1))(x_t, t)
-    assert torch.allclose(clipped, x0.clamp(-1, 1)) and torch.allclose(path.alpha(t) * clipped + path.sigma(t) * eps, x_t)
+    assert torch.allclose(clipped, x0.clamp(-1, 1))
+    assert torch.allclose(path.alpha(t) * clipped + path.sigma(t) * eps, x_t)
 
 
 def spread(t, s, path):
@@ -210,7 +212,8 @@ def test_the_memoriser_is_bayes_rule_over_its_pictures(path):
     errors = []
     for x, e in zip(images.flatten(1), eps.double()):
         x_t = alpha * x + sigma * e
-        likelihood = torch.stack([torch.exp(-(x_t - alpha * r).square().sum() / (2 * sigma**2)) for r in real.flatten(1)])
+        away = torch.stack([(x_t - alpha * r).square().sum() for r in real.flatten(1)])
+        likelihood = torch.exp(-away / (2 * sigma**2))
         x0_hat = (likelihood / likelihood.sum()) @ real.flatten(1)
         errors.append(((x_t - alpha * x0_hat) / sigma - e).square())
     alpha_bar = path.alpha(torch.arange(21)) ** 2

@@ -22,7 +22,8 @@ def small(monkeypatch):
     """The recipe with a net so small that a test can train it."""
     chosen = {"net": NET, "batch": 16, "fit": {"lr": 1e-3, "precision": "float32"}}
     monkeypatch.setitem(mnist_ddpm.PRESETS, "cpu", chosen)
-    monkeypatch.setattr(mnist_ddpm, "load_data", lambda name, split, n=None: (torch.zeros(64, 1, 28, 28), torch.zeros(64)))
+    pictures, labels = torch.zeros(64, 1, 28, 28), torch.zeros(64)
+    monkeypatch.setattr(mnist_ddpm, "load_data", lambda name, split, n=None: (pictures, labels))
 
 
 @pytest.fixture
@@ -66,7 +67,8 @@ def test_evaluate_measures_beside_real_data(model, tmp_path, capsys):
 
 def test_the_same_seed_draws_the_same_pictures(model, tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        main(["sample", str(model), "--n", "2", "--steps", "3", "--seed", str(seed), "--out", str(tmp_path / f"{name}.npy")])
+        out = str(tmp_path / f"{name}.npy")
+        main(["sample", str(model), "--n", "2", "--steps", "3", "--seed", str(seed), "--out", out])
     a, b, c = (np.load(tmp_path / f"{name}.npy") for name in "abc")
     assert (a == b).all() and not (a == c).all()
 
@@ -122,9 +124,11 @@ def test_two_processes_train_one_net(tmp_path):
                       f"mnist_ddpm.PRESETS['cpu'] = {{'net': {NET}, 'batch': 16, 'fit': {{'precision': 'float32'}}}}\n"
                       "import torch\nmnist_ddpm.load_data = lambda *a, **k: (torch.randn(64, 1, 28, 28, "
                       "generator=torch.Generator().manual_seed(0)), None)\nfrom minidiff.cli.main import main\n"
-                      f"sys.exit(main(['train', 'mnist-ddpm', '--preset', 'cpu', '--steps', '4', '--out', r'{tmp_path}']))\n")
-    done = subprocess.run([sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_addr=127.0.0.1",
-                           "--master_port=0", "--rdzv_backend=c10d", "--rdzv_endpoint=127.0.0.1:0", str(script)],
+                      f"sys.exit(main(['train', 'mnist-ddpm', '--preset', 'cpu', '--steps', '4', "
+                      f"'--out', r'{tmp_path}']))\n")
+    done = subprocess.run([sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2",
+                           "--master_addr=127.0.0.1", "--master_port=0", "--rdzv_backend=c10d",
+                           "--rdzv_endpoint=127.0.0.1:0", str(script)],
                           capture_output=True, text=True, timeout=120, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr[-2000:]
     record = json.loads((tmp_path / "model.json").read_text())

@@ -81,6 +81,8 @@ def public(module):
 @pytest.mark.parametrize("module", sorted(modules()))
 def test_everything_public_says_in_one_line_what_it_is(module):
     assert ast.get_docstring(parsed(module)), "the module has no docstring"
+    if re.fullmatch(r"exercises\.ch\d\d|cli\.\w+", module):
+        return  # these give one table of exercises, one command: what they are for, the module says
     for node in public(module):
         first = (ast.get_docstring(node) or "").split("\n\n")[0]
         assert first.rstrip().endswith((".", ":", ").")) and len(first) <= 130, f"{node.name}: {first!r}"
@@ -143,7 +145,7 @@ def test_the_defaults_of_every_schedule_end_in_noise():
 # --- what is committed ----------------------------------------------------------------------------------------------
 
 # Written in two parts, so that this file does not contain what it looks for.
-PATHS_OF_ONE_MACHINE = re.compile(r"(?<![\w.~*-])/(?:" + r"work/|tmp/\w|home/\w|root/|Users/\w|mnt/\w)")
+PATHS_OF_ONE_MACHINE = re.compile(r"(?<![\w.~*-])/(?:" + r"work/|tmp/\w|home/(?!me/)\w|root/|Users/\w|mnt/\w)")
 REGISTRIES = re.compile(r"(?:--(?:extra-)?" + r"index-url|py" + r"pi\.org|python" + r"hosted\.org|anaconda\.org/)")
 
 
@@ -157,5 +159,6 @@ def test_no_committed_file_names_a_machine_or_a_registry():
     for name in names:
         text = (ROOT / name).read_bytes().decode("utf-8", errors="replace")
         if "\0" not in text:
-            found += [(name, m.group()) for pattern in (PATHS_OF_ONE_MACHINE, REGISTRIES) for m in pattern.finditer(text)]
+            for pattern in (PATHS_OF_ONE_MACHINE, REGISTRIES):
+                found += [(name, match.group()) for match in pattern.finditer(text)]
     assert found == []

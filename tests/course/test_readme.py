@@ -47,8 +47,10 @@ def test_each_link_leads_somewhere(link):
 
 def test_each_place_exists():
     places = re.findall(r"^\| `(\S+)` \|", README.split("## The repository")[1], re.M)
-    known = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    rooms = {f"minidiff/{file.split('/')[1]}/" for file in known if file.startswith("minidiff/") and file.count("/") > 1}
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    known = listed.stdout.splitlines()
+    inside = [file.split("/") for file in known if file.startswith("minidiff/")]
+    rooms = {f"minidiff/{parts[1]}/" for parts in inside if len(parts) > 2}
     assert {place for place in places if place.startswith("minidiff/")} == rooms
     assert [place for place in places if not any(file.startswith(place) for file in known)] == []
 

@@ -109,6 +109,6 @@ def run_tests(folder, *arguments):
     """pytest in a copy of the repository, in a process of its own. Returns the finished process."""
     environment = {**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop("PYTEST_ADDOPTS", None)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "where", "-p", "no:nbval", "-p", "no:cacheprovider", "-rfE", "--tb=line"]
-    return subprocess.run([*command, *map(str, arguments)], cwd=folder, env=environment, text=True,
-                          capture_output=True, timeout=600)
+    options = "-q -p where -p no:nbval -p no:cacheprovider -rfE --tb=line".split()
+    return subprocess.run([sys.executable, "-m", "pytest", *options, *map(str, arguments)], cwd=folder,
+                          env=environment, text=True, capture_output=True, timeout=600)

@@ -45,7 +45,8 @@ def test_the_net_answers_alike(precision, tolerance):
 
 def test_a_seed_draws_the_same_times_and_noise_on_both():
     x = torch.zeros(16, 1, 28, 28)
-    losses = [denoising_loss(net().to(d), x.to(d), the_path(), EPS, torch.Generator().manual_seed(2)) for d in ("cpu", "cuda")]
+    losses = [denoising_loss(net().to(device), x.to(device), the_path(), EPS, torch.Generator().manual_seed(2))
+              for device in ("cpu", "cuda")]
     assert torch.equal(losses[0][1]["t"], losses[1][1]["t"])
     assert torch.allclose(losses[0][1]["each"], losses[1][1]["each"].cpu(), rtol=1e-3)
 
