@@ -86,7 +86,7 @@ POSTERIOR = Exercise(
     ),
 )
 
-def noised(*shape, dtype=torch.float64):
+def noised_pairs(*shape, dtype=torch.float64):
     def draw(generator):
         x0, eps = normal(generator, *shape, dtype=dtype), normal(generator, *shape, dtype=dtype)
         t, alpha_bar = times(generator, shape[0]), a_table(generator)
@@ -110,12 +110,12 @@ PREDICT_X0 = Exercise(
              expect=lambda x0, eps, t, alpha_bar: x0,
              drive=lambda fn, x0, eps, t, alpha_bar: fn(q_sample(x0, t, eps, alpha_bar), t, eps, alpha_bar),
              hint="solve the jump x_t = alpha x0 + sigma eps for x0"),
-        Case("uses each image's own step", noised(7, 1, 7, 7), hint="t holds one step per image: use per_image"),
+        Case("uses each image's own step", noised_pairs(7, 1, 7, 7), hint="t holds one step per image: use per_image"),
         Case("takes one image and one int t", lambda g: (normal(g, 1, 3, 5, 5), 7, normal(g, 1, 3, 5, 5), a_table(g))),
         Case("raises ValueError where alpha_bar is 0", drive=says_what_is_impossible,
              inputs=lambda g: (normal(g, 2, 1), times(g, 2), normal(g, 2, 1), torch.linspace(1, 0, T + 1).double()),
              expect=lambda *given: "raises ValueError", hint="ask (alpha == 0).any() before you divide"),
-        Case("keeps shape and float32", noised(2, 3, 4, 5, dtype=torch.float32), kind="shape", rtol=1e-4, atol=1e-5),
+        Case("keeps shape and float32", noised_pairs(2, 3, 4, 5, dtype=torch.float32), kind="shape", rtol=1e-4, atol=1e-5),
     ),
     hints=("x_t = alpha x0 + sigma eps, with alpha = sqrt(alpha_bar[t]): solve for x0.",
            "Both square roots come from the float64 table; per_image casts them to the dtype of x_t."),

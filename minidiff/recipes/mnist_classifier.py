@@ -20,10 +20,10 @@ def build(preset="cpu", data="mnist", seed=0, rank=0, world=1):
     rows = torch.cat([images.flatten(1), labels[:, None].float()], dim=1)
     about = {"recipe": "mnist-classifier", "preset": preset, "data": data, "seed": seed, "batch": chosen["batch"]}
     batches = Batches(rows, chosen["batch"], seed, rank, world)
-    return Run(Classifier(), loss_fn, batches.at, chosen["fit"] | {"seed": seed}, about)
+    return Run(Classifier(), reading_loss, batches.at, chosen["fit"] | {"seed": seed}, about)
 
 
-def loss_fn(net, rows, generator):
+def reading_loss(net, rows, generator):
     """Cross-entropy of rows (B, 785): a flat picture, then its label. Draws nothing from `generator`."""
     logits = net(rows[:, :-1].reshape(-1, 1, 28, 28))
     return F.cross_entropy(logits.float(), rows[:, -1].long()), {}
