@@ -45,7 +45,9 @@ def test_its_cases_are_claims_that_shapes_alone_do_not_meet(exercise):
     assert all(claims) and len(set(claims)) == len(claims)
     kinds = [case.kind for case in exercise.cases]
     assert set(kinds) <= {"value", "shape"} and kinds.count("shape") <= 0.2 * len(kinds)
-    assert all(case.rtol <= 1e-4 and case.atol <= 1e-6 for case in exercise.cases)
+    exact = [case for case in exercise.cases if case.rtol or case.atol <= 1e-6]
+    assert all(case.rtol <= 1e-4 and case.atol <= 1e-6 for case in exact)
+    assert len(exercise.cases) - len(exact) <= 1  # one mean over random draws may stand beside them, with rtol = 0
 
 
 def is_plain(value):
