@@ -23,6 +23,8 @@ Kernels start in the notebook's own folder, so cells reach files through the pac
 `--check` executes nothing: it names every file whose sources (prose and metadata too) are not what a build would write.
 """
 
+import base64
+import io
 import os
 import tempfile
 import time
@@ -32,6 +34,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from PIL import Image
 
 from minidiff.exercises.core import find
 from minidiff.grading.notebook import METADATA, BuildError, derived, normalised, sources
@@ -160,6 +163,15 @@ def execute(notebook, file, strict):
             output.pop("transient", None)
             if "metadata" in output:
                 output["metadata"] = {}
+            if "image/png" in output.get("data", {}):
+                output["data"]["image/png"] = _smaller(output["data"]["image/png"])
+
+
+def _smaller(png):
+    """The same picture (base64 PNG) in 256 colours, at a fraction of the size: notebooks stay below a megabyte."""
+    packed = io.BytesIO()
+    Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").quantize(256).save(packed, "PNG", optimize=True)
+    return base64.b64encode(packed.getvalue()).decode()
 
 
 def write(notebook, file):
