@@ -26,7 +26,7 @@ def main():
     if not torch.cuda.is_available():
         sys.exit("gpu: this machine has no usable CUDA device")
     subprocess.run([sys.executable, Path(__file__).with_name("ddpm.py"), "--preset", "cuda", "--minutes",
-                    str(args.minutes)], check=True)
+                    str(args.minutes), "--keep"], check=True)
     file = CHECKPOINTS / "mnist-ddpm-cuda.json"
     record = json.loads(file.read_text())
     flops, ceiling = flops_per_image(), matrix_product_ceiling()

@@ -35,7 +35,8 @@ def run(args):
     fitted, record = train(build(device.type, data), args.out, minutes=args.minutes, device=device)
     net, path, target, _ = load_model(args.out / "model.safetensors")
     net = net.to(device)
-    images = sample(net, 1000, 250, device=device, progress=bar("sampling 1,000 digits"))
+    n = min(1000, max(200, round(100 * args.minutes)))  # drawing takes a fraction of the time that training took
+    images = sample(net, n, 100, device=device, batch=100, progress=bar(f"sampling {n} digits"))
     found = measure(net, images, data, device)
     save_grid(images[:100], args.out / "grid.png")
     denoising_strip(net, path, target, args.out / "denoising.png", device)

@@ -1,0 +1,60 @@
+"""Which net, batch and learning rate for mnist-ddpm? Each candidate on the same number of images: benchmarks/tried.json
+
+    python benchmarks/tried.py [--images 30000] [--n 500] [--steps 50]
+
+The rows show which choice pays on a short run; seconds and images/s are those of the machine named beside them.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from unittest import mock
+
+from minidiff.data.load import load
+from minidiff.evaluation.digits import load_judge
+from minidiff.models.unet import UNet
+from minidiff.recipes import mnist_ddpm
+from minidiff.recipes.run import train
+from minidiff.training.checkpoint import write_whole
+
+CHOSEN = mnist_ddpm.PRESETS["cpu"]
+NETS = {
+    "chosen": {},
+    "batch 128": {"batch": 128},
+    "learning rate 4e-3": {"fit": {"lr": 4e-3}},
+    "learning rate 1e-3": {"fit": {"lr": 1e-3}},
+    "EMA decay 0.9995": {"fit": {"ema_decay": 0.9995}},
+    "bfloat16": {"fit": {"precision": "bfloat16"}},
+    "channels 48-64-96, 1 block": {"net": {"channels": [48, 64, 96], "blocks": 1}},
+    "attention at 7 x 7": {"net": {"attention": [1]}},
+    "no space to depth, channels 24-48-64": {"net": {"channels": [24, 48, 64], "patch": 1}},
+    "patches of 4, channels 96-128": {"net": {"channels": [96, 128], "patch": 4}},
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=30_000, help="training images of each candidate")
+    parser.add_argument("--n", type=int, default=500, help="samples")
+    parser.add_argument("--steps", type=int, default=50, help="ancestral steps of a sample")
+    args = parser.parse_args()
+    judge, test, rows = load_judge(), load("mnist", "test")[0], []
+    for name, change in NETS.items():
+        preset = {key: value | change.get(key, {}) if isinstance(value, dict) else change.get(key, value)
+                  for key, value in CHOSEN.items()}
+        with mock.patch.dict(mnist_ddpm.PRESETS, cpu=preset), tempfile.TemporaryDirectory() as folder:
+            run = mnist_ddpm.build("cpu")
+            _, record = train(run, folder, steps=args.images // preset["batch"], progress=False)
+            net = mnist_ddpm.load(Path(folder) / "model.safetensors")[0]
+        distance = judge.distance(mnist_ddpm.sample(net, args.n, args.steps))
+        rows.append({"tried": name, "weights": sum(p.numel() for p in UNet(**preset["net"]).parameters()),
+                     "images_per_second": record["images_per_second"],
+                     "eps_mse_test": round(mnist_ddpm.eps_mse(net, test[:5000])[0], 4), "distance": round(distance, 1)})
+        print(rows[-1], flush=True)
+    about = {"images": args.images, "n": args.n, "steps": args.steps, "hardware": record["hardware"]}
+    write_whole(Path(__file__).with_suffix(".json"), json.dumps(about | {"rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
