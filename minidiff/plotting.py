@@ -59,7 +59,10 @@ def show_rows(rows, title, labels):
 
 
 def show_field(ax, points, vectors, title, colour=FIXED, scale=None):
-    """Draw a vector field: points (N, 2), vectors (N, 2) as arrows on `ax`."""
+    """Draw a vector field: points (N, 2), vectors (N, 2) as arrows on `ax`.
+
+    scale: the length of a vector that would be as long as the axes are wide (twice that makes all arrows half as long).
+    """
     ax.quiver(*points.T, *vectors.T, color=colour, angles="xy", scale=scale, width=0.004)
     ax.set(title=title, aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
 
@@ -88,7 +91,7 @@ def save_grid(pictures, file, columns=10, scale=3):
 
 
 def _draw(ax, sheet, title):
-    ax.imshow(sheet, vmin=0, vmax=1)
+    ax.imshow(sheet, cmap="gray", vmin=0, vmax=1)
     ax.set_title(title)
     ax.set_yticks([])
     ax.tick_params(length=0)

@@ -40,7 +40,7 @@ def _values(fn, *inputs):
 
 def _form(fn, *inputs):
     out = fn(*inputs)
-    return (list(out.shape), str(out.dtype)) if isinstance(out, torch.Tensor) else out
+    return f"shape {tuple(out.shape)}, {str(out.dtype)[6:]}" if isinstance(out, torch.Tensor) else out
 
 
 # --- linear_betas ---
@@ -71,11 +71,13 @@ LINEAR_BETAS = Exercise(
         Case("has 0 at t = 0, beta_1 at t = 1 and beta_T at t = T", _random_line, _ends,
              expect=lambda T, beta_1, beta_T: torch.tensor([0, beta_1, beta_T], dtype=torch.float64),
              hint="the line has T points, from step 1 to step T; clean data's 0 comes in front of it"),
-        Case("is a straight line in between, for any T and any two ends", _random_line, _by_name),
+        Case("is a straight line in between, for any T and any two ends", _random_line, _by_name,
+             hint="T points, one for each step, and one 0 in front of them: T + 1 entries; the arguments are called T, "
+                  "beta_1 and beta_T"),
         Case("is a straight line when the betas fall, too", _falling_line, _values),
         Case("is the schedule of DDPM when nothing is said", lambda g: (), _no_arguments),
         Case("has T + 1 entries of float64", _random_line, _form, kind="shape",
-             hint="torch.linspace takes a dtype"),
+             hint="T + 1 entries, float64: torch.linspace takes a dtype"),
     ),
     hints=("`torch.linspace(a, b, n)` gives n points of a straight line, both ends among them.",
            "`as_table` puts the 0 of clean data in front.",
@@ -128,6 +130,12 @@ def _batch(g, *shape, dtype=torch.float32, T=20):
     return x0, t, eps, _alpha_bar(g, T)
 
 
+def _one_image(g, *shape):
+    """A batch of one image at a step in the middle: right without any thought about shapes."""
+    x0, eps = (torch.randn(1, *shape, generator=g) for _ in range(2))
+    return x0, torch.tensor([_int(g, 5, 15)]), eps, _alpha_bar(g)
+
+
 def _clean_and_noise(g):
     x0, _, eps, _ = _batch(g, 2, 1, 4, 4)
     return x0, torch.tensor([0, 6]), eps, torch.cumprod(1 - _ends_in_noise(g)[0], dim=0)
@@ -151,12 +159,13 @@ def _expected_slopes(x0, t, eps, alpha_bar):
 Q_SAMPLE = Exercise(
     "ch01.q_sample", "The jump to step t", q_sample, points=3, minutes=10, difficulty="medium",
     cases=(
-        Case("gives x0 back at t = 0, and eps where alpha_bar is 0", _clean_and_noise, _values,
-             expect=lambda x0, t, eps, alpha_bar: torch.stack([x0[0], eps[1]]).double(),
+        Case("works for a single image", lambda g: _one_image(g, 3, 5, 4), _values,
              hint="the picture has the factor sqrt(alpha_bar), the noise the factor sqrt(1 - alpha_bar)"),
         Case("uses each image's own step", lambda g: _batch(g, 8, 1, 8, 8), _values,
              hint="t holds one step PER IMAGE: alpha_bar[t] must get the shape (B, 1, 1, 1) before it multiplies"),
-        Case("works for a single image", lambda g: _batch(g, 1, 3, 5, 4), _values),
+        Case("gives x0 back at t = 0, and eps where alpha_bar is 0", _clean_and_noise, _values,
+             expect=lambda x0, t, eps, alpha_bar: torch.stack([x0[0], eps[1]]).double(),
+             hint="both factors come from alpha_bar[t] itself: not from t - 1 or t + 1, and with nothing added"),
         Case("works for points in the plane, (B, 2)", lambda g: _batch(g, 2, 2), _values,
              hint="count the dimensions of x0 instead of writing (B, 1, 1, 1): `per_image` does"),
         Case("takes one int t for all images", _one_time_for_all, _values),
@@ -206,18 +215,22 @@ PRIOR_KL = Exercise(
     "ch01.prior_kl", "What is left at T, in nats", prior_kl, points=2, minutes=10, difficulty="medium",
     cases=(
         Case("is the divergence of q(x_T | x0) from N(0, 1), per pixel",
-             lambda g: (_pictures(g), _number(g, 0.2, 0.6)), _values, expect=_kl_of_torch,
+             lambda g: (_pictures(g), _alpha_bar(g, T=8)[-1]), _values, expect=_kl_of_torch,
              hint="equation (1.9), with the natural logarithm"),
+        Case("takes a plain number for alpha_bar_T, too",
+             lambda g: (_pictures(g), _number(g, 0.2, 0.6)), _values, expect=_kl_of_torch,
+             hint="alpha_bar_T may be a plain number: `torch.as_tensor(alpha_bar_T, dtype=torch.float64)` makes a "
+                  "tensor of it, and torch.log1p takes tensors only"),
         Case("is more than 0 for a grey pixel (x0 = 0): the variance is not 1 either",
              lambda g: (torch.zeros(1, 1, 2, 2), _number(g, 0.3, 0.8)), _values, expect=_kl_of_torch),
-        Case("is right when almost nothing is left", lambda g: (_pictures(g, torch.float64), 2.4e-9), _values),
-        Case("takes alpha_bar_T as an entry of the table, too",
-             lambda g: (_pictures(g), _alpha_bar(g, T=8)[-1]), _values, expect=_kl_of_torch,
-             hint="`torch.as_tensor` makes a tensor of a number, and leaves a tensor alone"),
+        Case("is right when almost nothing is left",
+             lambda g: (_pictures(g, torch.float64), torch.tensor(2.4e-9, dtype=torch.float64)), _values,
+             hint="float64, please: in float32, 1 - 2.4e-9 is just 1"),
         Case("has the shape of x0, in float64", lambda g: (_pictures(g), _number(g, 0.2, 0.6)), _form, kind="shape"),
     ),
     hints=("Equation (1.9) is elementwise in x0: no sum, no mean.",
-           "Make float64 of both arguments first: the interesting numbers are as small as 1e-9.",
+           "Make float64 of both arguments first, `torch.as_tensor(alpha_bar_T, dtype=torch.float64)` and "
+           "`x0.double()`: the interesting numbers are as small as 1e-9.",
            "`torch.log1p(-a)` is log(1 - a) without loss of digits at small a."))
 
 
@@ -227,9 +240,12 @@ BRIGHTNESS = Exercise(
     "ch01.brightness_ratio", "How much brightness is lost", brightness_ratio, points=2, minutes=10, difficulty="medium",
     cases=(
         Case("is the true spread over the one that x_T should have had",
-             lambda g: (_number(g, 0.05, 0.9), _int(g, 20, 900), _number(g, 0.2, 0.9)),
-             expect=lambda a, d, sd: 1 / (a * d * sd**2 + 1 - a) ** 0.5,
+             lambda g: (_alpha_bar(g, T=8)[-1], _int(g, 20, 900), _number(g, 0.2, 0.9)),
+             expect=lambda a, d, sd: float(1 / (a * d * sd**2 + 1 - a) ** 0.5),
              hint="1 / sqrt(v): a spread is a standard deviation, v is a variance"),
+        Case("takes a plain number for alpha_bar_T, too",
+             lambda g: (_number(g, 0.05, 0.9), _int(g, 20, 900), _number(g, 0.2, 0.9)),
+             hint="torch.sqrt takes tensors only; `** 0.5` takes tensors and numbers"),
         Case("is 1 when nothing is left of the picture at T", lambda g: (0.0, _int(g, 20, 900), _number(g, 0.2, 0.9)),
              expect=lambda a, d, sd: 1.0),
         Case("is 1 when the brightness itself has variance 1",
@@ -237,10 +253,9 @@ BRIGHTNESS = Exercise(
              hint="the coordinate of brightness is sqrt(d) times the shade: its variance is d sd^2"),
         Case("is above 1 for pictures that hardly differ in brightness",
              lambda g: (_number(g, 0.3, 0.9), 9, _number(g, 0.01, 0.1))),
-        Case("takes alpha_bar_T as an entry of the table, too", lambda g: (_alpha_bar(g, T=8)[-1], 784, 0.5)),
     ),
     hints=("Equation (1.12) needs v, and (1.11) says what v is.",
-           "s^2 = d sd^2 is the variance of the coordinate of brightness in real pictures.",
+           "S^2 = d sd^2 is the variance of the coordinate of brightness in real pictures.",
            "`float(alpha_bar_T)` makes a plain number of an entry of the table."))
 
 

@@ -53,6 +53,12 @@ def posterior_inputs(*shape, first=1, dtype=torch.float64):
     return draw
 
 
+def one_image(generator):
+    """One image at a step in 2..T: nothing to broadcast."""
+    x_t, x0 = normal(generator, 1, 1, 2, 2), normal(generator, 1, 1, 2, 2)
+    return x_t, x0, torch.randint(2, T + 1, (1,), generator=generator), a_table(generator)
+
+
 def skipping(generator):
     given = posterior_inputs(6, 1, 6, 6, first=3)(generator)
     return *given, (torch.rand(6, generator=generator) * (given[2] - 1)).long()  # the last t is 3: s = 0 or 1
@@ -62,8 +68,9 @@ POSTERIOR = Exercise(
     id="ch02.posterior", title="the step back when the picture is known", reference=posterior, points=4, minutes=20,
     difficulty="medium",
     cases=(
-        Case("agrees with Bayes' rule on a grid", posterior_inputs(2, 1, 1, 2, first=2), expect=bayes_on_a_grid,
-             hint="three quadratics in x_s are one quadratic in x_s: collect the terms in x_s^2 and in x_s"),
+        Case("agrees with Bayes' rule on a grid", one_image, expect=bayes_on_a_grid,
+             hint="two results: the mean (2.5), then the variance (2.4), not its root; both need only alpha_bar[t] and "
+                  "alpha_bar[t - 1]"),
         Case("uses each image's own step", posterior_inputs(8, 1, 8, 8),
              hint="t holds one step per image: per_image gives table entries the shape (B, 1, 1, 1)"),
         Case("gives x0 back at t = 1, with variance exactly 0",
@@ -176,7 +183,8 @@ DISCRETIZED_LOGLIK = Exercise(
             grey(g, 2, 1, 4, 4, levels=8), normal(g, 2, 1, 4, 4) / 2, torch.tensor(0.2).double(), 8),
              hint="neighbouring grey values are 2 / (levels - 1) apart"),
         Case("keeps one number per pixel, and float32", lambda g: (
-            grey(g, 3, 1, 3, 3).float(), torch.zeros(3, 1, 3, 3), torch.tensor(0.5)), kind="shape", rtol=1e-4),
+            grey(g, 3, 1, 3, 3).float(), torch.zeros(3, 1, 3, 3), torch.tensor(0.5)), kind="shape", rtol=1e-4,
+             hint="compute as wide as you like, and give the result the shape and the dtype of x: `.to(x.dtype)`"),
     ),
     hints=(
         "With half = 1 / (levels - 1) the bin of x reaches from x - half to x + half; in units of the bell those are "

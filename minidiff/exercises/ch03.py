@@ -1,9 +1,12 @@
 """The exercises of chapter 03: the score of a mixture, Tweedie's formula, the loss, the average, the walk."""
 
+import types
+
 import torch
 
 from minidiff.evaluation.mixture import gmm_score
 from minidiff.exercises.ch02 import a_table, normal, times
+from minidiff.exercises.compare import kind_of
 from minidiff.exercises.core import Case, Exercise
 from minidiff.process.losses import dsm_loss
 from minidiff.process.score import tweedie
@@ -124,12 +127,11 @@ def with_weights(fn, x0, t, eps, alpha_bar):
 DSM_LOSS = Exercise(
     id="ch03.dsm_loss", title="denoising score matching", reference=dsm_loss, points=3, minutes=15, difficulty="medium",
     cases=(
+        Case("is 0 for grad log q(x_t | x0)", dsm_inputs(6, 2), drive=with_the_target,
+             expect=lambda x0, t, eps, alpha_bar: torch.zeros((), dtype=x0.dtype),
+             hint="the right score is -eps / sigma, sigma = sqrt(1 - alpha_bar): it is sigma score PLUS eps that is 0"),
         Case("weighs the squared error by the variance of the noise", dsm_inputs(6, 2), drive=with_a_net,
              hint="1 - alpha_bar is the weight of the SQUARE: inside the square stands its root"),
-        Case("is 0 for grad log q(x_t | x0)", dsm_inputs(6, 2),
-             drive=lambda fn, *given: with_the_target(fn, *given) + 1,
-             expect=lambda x0, t, eps, alpha_bar: torch.ones((), dtype=x0.dtype),
-             hint="the target is -eps / sqrt(1 - alpha_bar): mind the sign"),
         Case("uses each point's own step", dsm_inputs(8, 8), drive=with_a_net,
              hint="t holds one step per point: per_image gives table entries the shape (B, 1)"),
         Case("averages over pictures too", dsm_inputs(3, 1, 5, 5), drive=with_a_net,
@@ -223,9 +225,16 @@ def walked(fn, x, step_size, steps, seed):
 def left_of(fn, x, step_size, steps, seed):
     """The next number of the generator after the walk: how many were drawn?"""
     generator = torch.Generator().manual_seed(seed)
-    for _ in fn(lambda x: -x, x, step_size, steps, generator):
-        pass
+    list(fn(lambda x: -x, x, step_size, steps, generator))
     return torch.rand(1, generator=generator)
+
+
+def one_step_at_a_time(fn, x, step_size, steps, seed):
+    """What kind of thing the walk is, its first state, and the generator's next number after that first step."""
+    generator = torch.Generator().manual_seed(seed)
+    walk = fn(lambda x: -x, x, step_size, steps, generator)
+    lazy = type(walk) is types.GeneratorType
+    return ["a generator", next(walk), torch.rand(1, generator=generator)] if lazy else [kind_of(walk), None, None]
 
 
 LANGEVIN = Exercise(
@@ -238,6 +247,9 @@ LANGEVIN = Exercise(
         Case("asks the score where the walk is now", walk_inputs(4, 4, steps=7, step_size=0.3), drive=walked),
         Case("draws steps x B x D normal numbers from the generator", walk_inputs(6, 3, steps=3), drive=left_of,
              hint="torch.randn(x.shape, generator=generator, dtype=x.dtype), once a step"),
+        Case("is a generator, which takes a step when it is asked for one", walk_inputs(4, 2, steps=3),
+             drive=one_step_at_a_time,
+             hint="`yield x` in the loop, no list and no `return`: a function with a `yield` is a generator"),
         Case("keeps float32", walk_inputs(2, 2, steps=2, dtype=torch.float32), kind="shape",
              drive=lambda fn, *given: [(str(x.dtype), list(x.shape)) for x in walked(fn, *given)]),
     ),

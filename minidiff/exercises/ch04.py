@@ -1,10 +1,12 @@
 """The exercises of chapter 04: the time embedding, the blocks of the U-Net, its way up, and the ancestral walk."""
 
+import types
 import zlib
 
 import torch
 from torch import nn
 
+from minidiff.exercises.compare import kind_of
 from minidiff.exercises.core import Case, Exercise
 from minidiff.models.embedding import sin_embed
 from minidiff.models.layers import Attention2d, ResBlock
@@ -41,20 +43,15 @@ def weights(net):
 SIN_EMBED = Exercise(
     id="ch04.sin_embed", title="The time as sinusoids", reference=sin_embed, points=3, minutes=10, difficulty="easy",
     cases=(
-        Case("gives every image the sinusoids of its own step",
-             lambda g: (torch.randint(0, 5, (8,), generator=g), 32),
+        Case("gives every image the sinusoids of its own step", lambda g: (torch.randint(0, 5, (8,), generator=g), 32),
              hint="one row per entry of t, one column per frequency: t[:, None] * f[None, :]"),
-        Case("keeps rows and columns apart when B = dim / 2",
-             lambda g: (uniform(g, 6, 0, 5), 12),
+        Case("keeps rows and columns apart when B = dim / 2", lambda g: (uniform(g, 6, 0, 5), 12),
              hint="the shapes (B,) and (dim / 2,) multiply without complaint when they are equal"),
-        Case("falls from frequency 1 by the factor max_period^(-2 / dim)",
-             lambda g: (uniform(g, 5, 0, 5), 8, 30.0),
+        Case("falls from frequency 1 by the factor max_period^(-2 / dim)", lambda g: (uniform(g, 5, 0, 5), 8, 30.0),
              hint="the frequencies are max_period^(-i / (dim / 2)) for i = 0, ..., dim / 2 - 1"),
-        Case("takes a single time and gives one row without a batch",
-             lambda g: (uniform(g, 1, 0, 5)[0], 10),
+        Case("takes a single time and gives one row without a batch", lambda g: (uniform(g, 1, 0, 5)[0], 10),
              hint="t[..., None] works for a batch and for a single number"),
-        Case("computes in float32, whatever comes in",
-             lambda g: (torch.tensor([999.0, 1000.0]),),
+        Case("computes in float32, whatever comes in", lambda g: (torch.tensor([999.0, 1000.0]),),
              lambda fn, t: [str(fn(t.to(dtype), 4).dtype) for dtype in (torch.float64, torch.int64, torch.bfloat16)],
              kind="shape", hint="convert t with .float() before anything else"),
     ),
@@ -89,15 +86,13 @@ RES_BLOCK = Exercise(
         Case("changes the number of channels on both ways",
              lambda g: (randn(g, 4, 8, 4, 4), randn(g, 4, 10), 16), run_block,
              hint="where the channels change, x passes through self.skip before it is added"),
-        Case("takes its number of groups from the argument",
-             lambda g: (randn(g, 2, 6, 4, 4), randn(g, 2, 5), 4),
+        Case("takes its number of groups from the argument", lambda g: (randn(g, 2, 6, 4, 4), randn(g, 2, 5), 4),
              lambda fn, x, vector, channels: run_block(fn, x, vector, channels, groups=2)),
         Case("is the identity when it is new",
              lambda g: (randn(g, 2, 8, 6, 6, dtype=torch.float32), randn(g, 2, 4, dtype=torch.float32)), run_new,
              expect=lambda x, vector: x, hint="the last convolution starts at zero; zero_init(layer) returns it"),
         Case("drops features between the last silu and the last convolution",
-             lambda g: (randn(g, 2, 8, 6, 6), randn(g, 2, 4)), run_dropout,
-             hint="self.conv2(self.dropout(...))"),
+             lambda g: (randn(g, 2, 8, 6, 6), randn(g, 2, 4)), run_dropout, hint="self.conv2(self.dropout(...))"),
         Case("has the weights that the constructor names",
              lambda g: (8, 16, 12), lambda fn, *sizes: weights(fn(*sizes)), kind="shape",
              hint="conv2 is a 3x3 convolution with padding 1; skip is a 1x1 convolution only if the channels change"),
@@ -124,17 +119,14 @@ ATTENTION = Exercise(
     id="ch04.Attention2d", title="Attention between positions", reference=Attention2d, points=5, minutes=20,
     difficulty="medium",
     cases=(
-        Case("mixes the positions of each image, head by head",
-             lambda g: (randn(g, 2, 8, 3, 5),), run_attention,
+        Case("mixes the positions of each image, head by head", lambda g: (randn(g, 2, 8, 3, 5),), run_attention,
              hint="one token per position: (B, C, H, W) -> (B, H W, C) is flatten(2).transpose(1, 2)"),
         Case("divides by the square root of the width of one head",
              lambda g: (randn(g, 2, 8, 4, 4),), run_sharp, hint="d is C / heads, not C"),
-        Case("works with one head, and with one head per channel",
-             lambda g: (randn(g, 3, 8, 2, 4),),
+        Case("works with one head, and with one head per channel", lambda g: (randn(g, 3, 8, 2, 4),),
              lambda fn, x: [run_attention(fn, x, heads=heads) for heads in (1, 8)],
              hint="the view is (B, H W, heads, C / heads), in this order"),
-        Case("does not read the context",
-             lambda g: (randn(g, 2, 16, 3, 3), randn(g, 2, 7, 5)),
+        Case("does not read the context", lambda g: (randn(g, 2, 16, 3, 3), randn(g, 2, 7, 5)),
              lambda fn, x, context: filled(fn(x.shape[1], groups=4))(x, context)),
         Case("is the identity when it is new",
              lambda g: (randn(g, 2, 8, 4, 3, dtype=torch.float32),), lambda fn, x: fn(x.shape[1])(x),
@@ -184,8 +176,7 @@ WALK_UP = Exercise(
              lambda g: (randn(g, 2, 16, 3, 3), skips_of(g, 2, (8, 16), (6, 3)), randn(g, 2, 7), (8, 16)), climb),
         Case("hands the context to every stage",
              lambda g: (randn(g, 2, 8, 2, 2), skips_of(g, 2, (8, 8), (4, 2)), randn(g, 2, 6), (8, 8), 2,
-                        randn(g, 2, 3, 5)), climb,
-             hint="layer(h, vector, context)"),
+                        randn(g, 2, 3, 5)), climb, hint="layer(h, vector, context)"),
     ),
     hints=("give the skips numbers: on the way down 1 2 | 3 4; which one belongs to the first stage on the way up?",
            "a list of which you always take the last: skips.pop()"))
@@ -202,11 +193,30 @@ def gaussian_denoiser(path, mean, variance, asked):
 
 
 def walk(fn, beta, x, times, mean, variance, seed):
-    """The whole walk: what it yields, which times it asked for, and the generator's next numbers."""
+    """The whole walk: what it yields, and which times it asked for."""
     path, generator, asked = discrete_path(alpha_bar_of(as_table(beta))), torch.Generator().manual_seed(seed), []
     steps = list(fn(gaussian_denoiser(path, mean, variance, asked), x, times, path, generator))
     return {"s": [int(s) for s, _, _ in steps], "x_s": [x for _, x, _ in steps], "x0": [x0 for _, _, x0 in steps],
-            "asked": asked, "next": torch.randn(3, generator=generator)}
+            "asked": asked}
+
+
+def draws_of_walk(fn, beta, x, times, mean, variance, seed):
+    """How often the walk drew noise of the shape of x, in words; told by the state that it leaves the generator in."""
+    generator, tape = (torch.Generator().manual_seed(seed) for _ in range(2))
+    path, steps = discrete_path(alpha_bar_of(as_table(beta))), len(times) - 1
+    list(fn(gaussian_denoiser(path, mean, variance, []), x, times, path, generator))
+    for draws in range(2 * steps + 1):
+        if torch.equal(tape.get_state(), generator.get_state()):
+            return f"{draws} draws in {steps} steps"
+        torch.randn(x.shape, generator=tape, dtype=x.dtype)
+    return f"other draws than one z a step, {steps} steps"
+
+
+def one_step_at_a_time(fn, beta, x, times, mean, variance, seed):
+    """What kind of thing the walk is, x after its first step, and the times that it has asked for until then."""
+    path, generator, asked = discrete_path(alpha_bar_of(as_table(beta))), torch.Generator().manual_seed(seed), []
+    walk = fn(gaussian_denoiser(path, mean, variance, asked), x, times, path, generator)
+    return ["a generator", next(walk)[1], asked] if type(walk) is types.GeneratorType else [kind_of(walk), None, None]
 
 
 def form_of_walk(fn, beta, x, times, mean, variance, seed):
@@ -227,17 +237,19 @@ def start(generator, times, B=6):
 ANCESTRAL = Exercise(
     id="ch04.ancestral", title="The ancestral walk", reference=ancestral, points=4, minutes=20, difficulty="medium",
     cases=(
-        Case("walks through every step to the picture",
-             lambda g: start(g, list(range(20, -1, -1))), walk,
+        Case("draws noise in every step but the last", lambda g: start(g, [20, 16, 11, 4, 0]), draws_of_walk,
+             hint="call `step` with eta=1.0 and the generator: its step to s = 0 draws nothing, as the variance is 0"),
+        Case("walks through every step to the picture", lambda g: start(g, list(range(20, -1, -1))), walk,
              hint="ask the denoiser at (x, t), then take one step from t to s, and go on from there"),
-        Case("walks over pairs (t, s) that are far apart",
-             lambda g: start(g, [20, 13, 6, 5, 0]), walk,
+        Case("walks over pairs (t, s) that are far apart", lambda g: start(g, [20, 13, 6, 5, 0]), walk,
              hint="zip(times[:-1], times[1:]) gives the pairs; s is not t - 1"),
         Case("can start in the middle", lambda g: start(g, [11, 7, 0], B=4), walk),
         Case("jumps to the denoiser's picture in one step, without noise",
              lambda g: start(g, [20, 0], B=1), walk, hint="the posterior variance at s = 0 is 0"),
-        Case("keeps no gradients, and yields s, x_s and x0",
-             lambda g: start(g, [20, 9, 0], B=2),
+        Case("is a generator, which takes a step when it is asked for one",
+             lambda g: start(g, [20, 12, 5, 0], B=3), one_step_at_a_time,
+             hint="`yield` in the loop, no list and no `return`: a function with a `yield` is a generator"),
+        Case("keeps no gradients, and yields s, x_s and x0", lambda g: start(g, [20, 9, 0], B=2),
              form_of_walk, kind="shape", hint="the decorator @torch.no_grad() stands above the function"),
     ),
     hints=("the loop has three lines: the denoiser's answer, one step, one yield",

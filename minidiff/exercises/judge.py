@@ -44,11 +44,15 @@ class Result:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What the learner's code did on one case: its value, or the error that stopped it; and what else it touched."""
+    """What the learner's code did on one case: its value, or the error that stopped it; and what else it touched.
+
+    changed: which inputs it changed, '1 and 3' or ''; drew: did a global random state move on?
+    """
     value: object = None
     error: str = ""
     unwritten: bool = False
-    touched: str = ""
+    changed: str = ""
+    drew: bool = False
 
 
 def inputs_of(exercise, index, seed):
@@ -57,26 +61,20 @@ def inputs_of(exercise, index, seed):
     return exercise.cases[index].inputs(generator)
 
 
-def attempt(exercise, index, fn, inputs):
+def attempt(id, drive, fn, inputs):
     """Run a case's `drive` on a learner's function with copies of the inputs. Only an interrupt by hand comes out."""
-    case, given = exercise.cases[index], copied(inputs)
+    given = copied(inputs)
     with _quiet(), _own_random_state() as drew:
         try:
-            value, error, unwritten = case.drive(fn, *given), "", False
+            value, error, unwritten = drive(fn, *given), "", False
         except KeyboardInterrupt:
             raise
         except BaseException as problem:  # sys.exit() in an answer is a miss as well
-            value, error = None, _sentence(problem, fn)
-            unwritten = isinstance(problem, NotImplementedError) and problem.args == (exercise.id,)
+            value, error = None, sentence(problem, fn)
+            unwritten = isinstance(problem, NotImplementedError) and problem.args == (id,)
         draws = drew()
     changed = [str(i) for i, (a, b) in enumerate(zip(given, inputs), start=1) if not same(a, b)]
-    if changed:
-        touched = f"changes input {' and '.join(changed)} in place"
-    elif draws and not _draws(case, exercise.reference, inputs):
-        touched = "draws from the global random state"
-    else:
-        touched = ""
-    return Attempt(value, error, unwritten, touched)
+    return Attempt(value, error, unwritten, " and ".join(changed), draws)
 
 
 def expected_of(exercise, index, inputs):
@@ -97,38 +95,43 @@ def verdict(exercise, index, tried, expected):
     return Outcome(case.says, not miss, miss, case.hint if miss else "")
 
 
+def impurity(exercise, index, tried, inputs):
+    """What an attempt touched that it should have left alone, in words, or ''."""
+    if tried.changed:
+        return f"changes input {tried.changed} in place"
+    return "draws from the global random state" if tried.drew and not _draws(exercise, index, inputs) else ""
+
+
 def judge(exercise, fn, seed=0):
     """Run all cases of an exercise on `fn` and return a Result. Raises only if the exercise itself is broken.
 
     A last outcome is added to those of the cases: inputs stay as they are, and nothing is drawn from global random
     states (unless the reference draws too, as the weights of a new layer are). It costs as much as one case.
     """
-    tried, outcomes = [], []
-    for index in range(len(exercise.cases)):
+    tried, outcomes, impure = [], [], []
+    for index, case in enumerate(exercise.cases):
         inputs = inputs_of(exercise, index, seed)
         expected = expected_of(exercise, index, inputs)
-        tried.append(attempt(exercise, index, fn, inputs))
+        tried.append(attempt(exercise.id, case.drive, fn, inputs))
         outcomes.append(verdict(exercise, index, tried[-1], expected))
-    return summary(exercise, tried, outcomes)
+        impure.append(impurity(exercise, index, tried[-1], inputs))
+    return summary(exercise, tried, outcomes, impure)
 
 
-def summary(exercise, tried, outcomes):
-    """The Result of an exercise from the attempts and the outcomes of its cases."""
+def summary(exercise, tried, outcomes, impure):
+    """The Result of an exercise from the attempts, outcomes and impurities of its cases."""
     if all(t.unwritten for t in tried):
         return Result(exercise.id, "not started", 0.0)
-    if all(t.error for t in tried):
-        impure = "no call came to its end"
-    else:
-        impure = next((t.touched for t in tried if t.touched), "")
-    outcomes = (*outcomes, Outcome(PURITY, not impure, impure))
+    touched = "no call came to its end" if all(t.error for t in tried) else next(filter(None, impure), "")
+    outcomes = (*outcomes, Outcome(PURITY, not touched, touched))
     passed = sum(o.passed for o in outcomes)
     score = exercise.points * max(0, passed - 1) / len(exercise.cases)
     return Result(exercise.id, "passed" if passed == len(outcomes) else "not passed", score, outcomes)
 
 
-def _draws(case, reference, inputs):
+def _draws(exercise, index, inputs):
     with _quiet(), _own_random_state() as drew:
-        case.drive(reference, *copied(inputs))
+        exercise.cases[index].drive(exercise.reference, *copied(inputs))
         return drew()
 
 
@@ -174,7 +177,7 @@ def _differ(a, b):
     return not (torch.equal(a[0], b[0]) and a[1][2:] == b[1][2:] and (a[1][1] == b[1][1]).all() and a[2] == b[2])
 
 
-def _sentence(problem, fn):
+def sentence(problem, fn=None):
     """An exception in one line: where in the learner's cell, its type, and the start of its message."""
     functions = (fn, *vars(fn).values()) if isinstance(fn, type) else (fn,)
     files = {f.__code__.co_filename for f in functions if hasattr(f, "__code__")}

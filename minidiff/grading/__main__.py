@@ -3,20 +3,22 @@
 import argparse
 import sys
 
-from minidiff.grading import build
+from minidiff.grading import build, report, run, selftest
+from minidiff.grading.mark import GradingError
 from minidiff.grading.notebook import BuildError
 
 
 def main(argv=None):
     """Parse the arguments, run the command, and return its exit status; 2, with one line, for bad input."""
-    parser = argparse.ArgumentParser(prog="python -m minidiff.grading", description="Build the course.")
+    parser = argparse.ArgumentParser(prog="python -m minidiff.grading",
+                                     description="Build the course, and mark the work of a class.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in (build,):
+    for module in (build, run, report, selftest):
         module.add_command(commands)
     args = parser.parse_args(argv)
     try:
         return args.command(args)
-    except BuildError as error:
+    except (BuildError, GradingError) as error:
         print(f"minidiff.grading: {error}", file=sys.stderr)
         return 2
 

@@ -53,6 +53,12 @@ def test_a_strip_shows_what_it_is_given_on_a_fixed_scale():
     assert np.unique(image.get_array()).tolist() == [0.5, 0.6]
 
 
+def test_pictures_are_grey_without_the_house_style():
+    matplotlib.rcdefaults()
+    for ax in (show_strip(torch.zeros(3, 1, 4, 4), "Strip"), show_grid(torch.zeros(3, 1, 4, 4), "Grid")):
+        assert ax.images[0].get_cmap().name == "gray"
+
+
 def test_grids_and_rows_hold_all_pictures():
     assert show_grid(torch.zeros(23, 1, 4, 4), "Digits").images[0].get_array().shape == (3 * 6 + 1, 10 * 6 + 1)
     ax = show_rows([torch.zeros(4, 1, 4, 4), torch.ones(4, 1, 4, 4)], "Two rows", ["true", "generated"])

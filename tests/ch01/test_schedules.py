@@ -146,3 +146,15 @@ def test_checked_hands_a_right_table_back():
 def test_a_schedule_without_steps_is_refused(beta, shape):
     with pytest.raises(ValueError, match=rf"beta must be \(T,\) with T >= 1, got shape {shape}"):
         as_table(beta)
+
+
+@pytest.mark.parametrize("T, estimate, exact", [(200, 5, 4.867), (50, 20, 17.58), (20, 50, 35.61), (10, 100, 48.56)])
+def test_a_factor_for_few_steps_is_below_the_estimate_and_exists_even_where_the_estimate_fails(T, estimate, exact):
+    full = float(alpha_bar_of(linear_betas())[-1])
+    assert estimate == 1000 / T > exact
+    betas = linear_betas(T, exact * 1e-4, exact * 0.02)
+    assert float(quietly(betas)[-1]) == pytest.approx(full, rel=0.02)
+    if T == 10:
+        assert float(betas[-1]) == pytest.approx(0.97, abs=0.005)
+        with pytest.raises(ValueError, match="variances between 0 and 1"):
+            alpha_bar_of(linear_betas(T, estimate * 1e-4, estimate * 0.02))

@@ -156,7 +156,7 @@ FILES = sorted(file for folder in ("minidiff", "tests", "benchmarks") for file i
 def test_a_file_can_be_read_in_one_sitting(file):
     lines = file.read_text().splitlines()
     if file.parent.name != "mutants":  # a catalogue: looked up, not read
-        assert len(lines) <= 260
+        assert len(lines) <= 270
     assert [i for i, line in enumerate(lines, 1) if len(line) > 120] == []
     for function in functions(ast.parse(file.read_text())):
         start = function.body[1 if ast.get_docstring(function) and len(function.body) > 1 else 0].lineno

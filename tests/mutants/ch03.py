@@ -352,13 +352,27 @@ def returns_the_end_alone(score, x, step_size, steps, generator):
     return x
 
 
-@alternative("ch03.langevin")
-def as_a_list(score, x, step_size, steps, generator):
+@mutant("ch03.langevin")
+def returns_a_list(score, x, step_size, steps, generator):
     states = [x]
     while len(states) <= steps:
         z = torch.randn(x.shape, generator=generator, dtype=x.dtype)
         states.append(torch.add(states[-1], score(states[-1]), alpha=step_size).add(z, alpha=(2 * step_size) ** 0.5))
     return states[1:]
+
+
+@mutant("ch03.langevin")
+def walks_to_the_end_before_it_yields(score, x, step_size, steps, generator):
+    yield from returns_a_list(score, x, step_size, steps, generator)
+
+
+@alternative("ch03.langevin")
+def by_recursion(score, x, step_size, steps, generator):
+    if steps:
+        z = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+        x = torch.add(x, score(x), alpha=step_size).add(z, alpha=(2 * step_size) ** 0.5)
+        yield x
+        yield from by_recursion(score, x, step_size, steps - 1, generator)
 
 
 @alternative("ch03.langevin")

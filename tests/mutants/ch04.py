@@ -256,6 +256,23 @@ def posterior_with_the_variance_as_spread(denoiser, x, times, path, generator):
         yield int(s), x, x0
 
 
+@mutant("ch04.ancestral")
+def returns_a_list(denoiser, x, times, path, generator):
+    return list(stroll(denoiser, x, times, path, generator))
+
+
+@mutant("ch04.ancestral")
+@torch.no_grad()
+def formula_with_a_draw_times_zero_at_the_end(denoiser, x, times, path, generator):
+    for t, s in zip(times[:-1], times[1:]):
+        x0, eps = denoiser(x, t)
+        alpha_t, sigma_t, alpha_s, sigma_s = path.alpha(t), path.sigma(t), path.alpha(s), path.sigma(s)
+        q = sigma_s / sigma_t * (sigma_t**2 - (alpha_t / alpha_s) ** 2 * sigma_s**2).sqrt()
+        z = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+        x = alpha_s * x0 + (sigma_s**2 - q**2).sqrt() * eps + q * z
+        yield int(s), x, x0
+
+
 @alternative("ch04.ancestral")
 @torch.no_grad()
 def by_the_posterior_of_chapter_two(denoiser, x, times, path, generator):

@@ -1,0 +1,143 @@
+"""The grader's side of the processes that run students' code: one for each chapter, started when it is needed."""
+
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from minidiff.exercises.judge import Attempt
+from minidiff.grading import child, sandbox, wire
+
+GRACE = 20.0  # seconds beyond its own limits after which a process is taken for dead
+START = 120.0  # seconds that a chapter may take to load
+DEATHS = 2  # of one answer, after which its other cases do not run
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one call and one answer may use."""
+    timeout: float = 10.0  # seconds of wall clock of one call; an answer has six times as many
+    cpu: int = 60  # seconds of processor
+    memory: float = 4.0  # GiB beyond what the loaded chapter has
+    files: int = 16  # MB of one file
+
+
+@dataclass
+class Nursery:
+    """Runs answers of one chapter, one after the other. A context manager: at its end no process is left."""
+    config: dict
+    limits: Limits
+    isolated: bool = False
+    fork: bool = sandbox.CAN_FORK
+    _process: subprocess.Popen = None
+    _frames: queue.Queue = field(default_factory=queue.Queue)
+    _folder: tempfile.TemporaryDirectory = None
+
+    def __enter__(self):
+        self._folder = tempfile.TemporaryDirectory(prefix="minidiff-grading-", ignore_cleanup_errors=True)
+        return self
+
+    def __exit__(self, *exception):
+        self._stop()
+        self._folder.cleanup()
+
+    def attempts(self, id, name, code, inputs):
+        """An Attempt for each case. inputs: [tuple of arguments]. Never raises for what an answer does."""
+        tried, left, deaths = {}, list(range(len(inputs))), 0
+        while left:
+            stopped = self._job({"id": id, "name": name, "code": code, "cases": [[i, inputs[i]] for i in left]}, tried)
+            died = next((i for i in left if i not in tried), None)
+            left = [i for i in left if i not in tried and i != died]
+            if died is not None:
+                deaths += 1
+                tried[died] = Attempt(error=stopped or "the process ended before the answer was given")
+            if deaths == DEATHS or len(tried) == deaths == 1 and died == 0 and "process ended" not in stopped:
+                tried |= {i: Attempt(error="did not run: an earlier call stopped the process") for i in left}
+                left = []
+        return [tried[i] for i in range(len(inputs))]
+
+    def _job(self, job, tried):
+        """Run one job and fill `tried`. Returns why it stopped, or ''."""
+        try:
+            self._start()
+            child.write_frame(self._process.stdin, b"j", wire.pack(job, limit=8 * wire.LIMIT))
+        except (OSError, queue.Empty):
+            self._stop()
+            return "the grader's process for answers could not be started"
+        while True:
+            try:
+                frame = self._frames.get(timeout=self.limits.timeout + GRACE)
+            except queue.Empty:
+                self._stop()
+                return f"ran over {self.limits.timeout:g} s"
+            if frame is None:
+                self._stop()
+                return "the process ended before the answer was given (exit)"
+            if frame[0] == b"e":
+                end = wire.unpack(frame[1])
+                self.isolated = end["isolated"]
+                if not self.fork:
+                    self._stop()
+                return end["stopped"]
+            _take(frame[1], [i for i, _ in job["cases"]], tried)
+
+    def _start(self):
+        if self._process is not None:
+            return
+        package = Path(child.__file__).parents[2]
+        keep = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "SYSTEMROOT", "MINIDIFF_DATA")}
+        env = keep | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "Agg",
+                      "PYTHONPATH": str(package), "HOME": self._folder.name, "TMPDIR": self._folder.name,
+                      "PYTHONDONTWRITEBYTECODE": "1", "MPLCONFIGDIR": self._folder.name}
+        self._process = subprocess.Popen([sys.executable, "-P", "-s", child.__file__], stdin=subprocess.PIPE,
+                                         stdout=subprocess.PIPE, env=env, cwd=self._folder.name,
+                                         start_new_session=sandbox.CAN_FORK)
+        self._frames = queue.Queue()
+        threading.Thread(target=_listen, args=(self._process.stdout, self._frames), daemon=True).start()
+        limits = {"timeout": float(self.limits.timeout), "cpu": self.limits.cpu,
+                  "memory": int(self.limits.memory * 2**30), "files": self.limits.files * 2**20}
+        child.write_frame(self._process.stdin, b"c", wire.pack(
+            self.config | limits | {"fork": self.fork, "folder": self._folder.name}))
+        if self._frames.get(timeout=START) is None:
+            raise OSError("the process ended while it loaded the chapter")
+
+    def _stop(self):
+        if self._process is None:
+            return
+        for pid in [*sandbox.descendants(self._process.pid), self._process.pid]:
+            sandbox.end(pid)
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            try:
+                stream.close()
+            except OSError:
+                pass
+        self._process = None
+
+
+def _listen(stream, frames):
+    """Put every frame of a stream in a queue, and None at its end."""
+    try:
+        while frame := child.read_frame(stream):
+            frames.put(frame)
+    except (OSError, ValueError):
+        pass
+    frames.put(None)
+
+
+def _take(body, asked, tried):
+    """Read one attempt out of a message. What is no attempt counts as none."""
+    try:
+        told = wire.unpack(body)
+        index = told.pop("index")
+        words = {key: str(told.get(key, ""))[:300] for key in ("error", "changed")}
+        words = {key: "".join(c if c.isprintable() else " " for c in text) for key, text in words.items()}
+        flags = {key: told.get(key) is True for key in ("unwritten", "drew")}
+        if index in asked and index not in tried:
+            tried[index] = Attempt(told.get("value"), **words, **flags)
+    except (wire.WireError, AttributeError, KeyError, TypeError):
+        pass
