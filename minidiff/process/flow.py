@@ -43,7 +43,7 @@ def velocity_target(path, t):
 
 
 def velocity_of(x0, eps, t, path):
-    """The velocity alpha'(t) x0 + sigma'(t) eps of the pair (x0, eps) at t (Albergo et al. 2023, eq. 2.10).
+    """The velocity alpha'(t) x0 + sigma'(t) eps of the pair (x0, eps) at t (Albergo et al. 2023, section 2).
 
     x0, eps: (B, ...); t: () or (B,), in 0..T. With a denoiser's pair it is the mean velocity at x_t.
     """
@@ -59,7 +59,7 @@ def pair_of_velocity(u, x_t, t, path):
 
 
 def velocity_to_score(u, x_t, t, path):
-    """The score grad log q(x_t) that belongs to the mean velocity u = E[dx_t/dt | x_t] (Ma et al. 2024, eq. 9).
+    """The score grad log q(x_t) of the mean velocity u = E[dx_t/dt | x_t] (Ma et al. 2024, SiT, section 2).
 
     u, x_t: (B, ...); t: () or (B,) with sigma(t) > 0. Returns the shape of x_t: -eps / sigma.
     """
@@ -68,9 +68,9 @@ def velocity_to_score(u, x_t, t, path):
 
 
 def score_to_velocity(score, x_t, t, path):
-    """The mean velocity that belongs to a score (Ma et al. 2024, eq. 9, solved for it).
+    """The mean velocity that belongs to a score: `velocity_to_score` solved for it.
 
-    score, x_t: (B, ...); t: () or (B,) with alpha(t) > 0, else ValueError: pure noise does not show where it comes from.
+    score, x_t: (B, ...); t: () or (B,) with alpha(t) > 0, else ValueError: pure noise does not say whence.
     """
     alpha, sigma = path.alpha(t), path.sigma(t)
     if (alpha == 0).any():
@@ -99,7 +99,7 @@ def as_flow(denoiser, path):
 
 
 def cfm_loss(velocity, x0, t, eps, path):
-    """Conditional flow matching: the squared error of the velocity, for given times and noise (Lipman et al., eq. 9).
+    """Conditional flow matching: the squared error of the velocity at given t and eps (Lipman et al. 2023, eq. 9).
 
     velocity: function (x_t (B, ...), t (B,)) -> (B, ...); x0, eps: (B, ...), drawn independently or as a coupling says;
     t: (B,) in 0..T; path: a formula. Returns the mean over batch and dimensions of
@@ -110,7 +110,7 @@ def cfm_loss(velocity, x0, t, eps, path):
 
 
 def logit_normal_times(n, generator, mean=0.0, std=1.0):
-    """n times in (0, 1), float64, whose logit is N(mean, std^2): most of them in the middle (Esser et al. 2024, eq. 19).
+    """n times in (0, 1), float64, whose logit is N(mean, std^2): most in the middle (Esser et al. 2024, eq. 19).
 
     A mean above 0 prefers noise, t near 1.
     """

@@ -13,7 +13,7 @@ from minidiff.process.flow import velocity_of
 def euler_flow(denoiser, x, times, path):
     """Euler's method, x_s = x_t + (s - t) u(x_t, t): order 1, one evaluation a step. Draws nothing.
 
-    On the straight path it is DDIM, and the last x_s is the last x0 (Liu et al. 2023, section 2.2; any path).
+    On the straight path it is DDIM, and the last x_s is the last x0 (Liu et al. 2023, section 2).
     """
     for t, s in _pairs(times):
         x0, eps = denoiser(x, t)
@@ -55,7 +55,7 @@ def rk4_flow(denoiser, x, times, path):
 
 @torch.no_grad()
 def sde_flow(denoiser, x, times, path, diffusion, generator):
-    """Euler-Maruyama for a flow with any amount of noise added, order 1 in the law (Ma et al. 2024, eqs. 4 to 6).
+    """Euler-Maruyama for a flow with any amount of noise added, order 1 in the law (Ma et al. 2024, SiT, section 2).
 
     diffusion: function t -> g^2 >= 0, free to choose at sampling: every choice has the densities of the ODE. Backward
     in time, dx = (u - g^2 / 2 score) dt + g dw. Noise is drawn on the CPU from `generator` where g > 0, but not in the
