@@ -33,7 +33,8 @@ def rates(path, t):
     """
     with torch.enable_grad():
         t = torch.as_tensor(t, dtype=torch.float64).cpu().detach().requires_grad_()
-        return tuple(torch.autograd.grad(side(t).sum(), t)[0] for side in (path.alpha, path.sigma))
+        sides = (path.alpha(t) + 0 * t, path.sigma(t) + 0 * t)  # 0 t: a constant side, as alpha = 1, has a slope too
+        return tuple(torch.autograd.grad(side.sum(), t)[0] for side in sides)
 
 
 def velocity_target(path, t):

@@ -59,11 +59,14 @@ def sde_flow(denoiser, x, times, path, diffusion, generator):
 
     diffusion: function t -> g^2 >= 0, free to choose at sampling: every choice has the densities of the ODE. Backward
     in time, dx = (u - g^2 / 2 score) dt + g dw. Noise is drawn on the CPU from `generator` where g > 0, but not in the
-    step to s = 0, which is Euler's on the ODE and ends at the last x0 of the straight path.
+    step to s = 0, which is Euler's on the ODE and ends at the last x0 of the straight path. Raises ValueError for a
+    negative g^2.
     """
     for t, s in _pairs(times):
         x0, eps = denoiser(x, t)
         u, g2 = velocity_of(x0, eps, t, path), float(diffusion(t)) if s > 0 else 0.0
+        if g2 < 0:
+            raise ValueError(f"diffusion must be at least 0, got {g2:.4g} at t = {float(t):.4g}")
         score = -eps / float(path.sigma(t))
         x = x + float(s - t) * (u - g2 / 2 * score)
         if g2 > 0:
