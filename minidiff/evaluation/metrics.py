@@ -45,6 +45,22 @@ def fd_infinity(features, reference, sizes):
     return float(d.mean() - b * u.mean()), float(b)
 
 
+def impostor(real, n, generator):
+    """n pictures of pure noise that have exactly the mean and the covariance of `real`: (n, ...), float32.
+
+    real: (N, ...) with D numbers a picture; n > D, else ValueError. Normal draws are made white, so that their own mean
+    is 0 and their own covariance 1, and are then stretched along the eigenvectors of the covariance of `real`.
+    """
+    flat = real.flatten(1).double()
+    if n <= flat.shape[1]:
+        raise ValueError(f"n must exceed the {flat.shape[1]} numbers of a picture, or no covariance fits, got {n}")
+    (mean, cov), z = moments(flat), torch.randn(n, flat.shape[1], generator=generator, dtype=torch.float64)
+    values, vectors = torch.linalg.eigh(cov)
+    root = torch.linalg.cholesky(torch.cov(z.T))
+    white = torch.linalg.solve_triangular(root, (z - z.mean(dim=0)).T, upper=False).T
+    return (mean + white * values.clamp(min=0).sqrt() @ vectors.T).float().reshape(n, *real.shape[1:])
+
+
 def polynomial_kernel(x, y):
     """(x . y / D + 1)^3 for every pair of rows: (N, D), (M, D) -> (N, M) (Binkowski et al. 2018, section 4)."""
     return (x @ y.T / x.shape[1] + 1) ** 3
@@ -92,3 +108,14 @@ def density_coverage(real, fake, k=5):
     real, fake = two_sets(real, fake, least=k + 1)
     inside = torch.cdist(fake, real) <= knn_radii(real, k)
     return float(inside.double().sum(dim=1).mean() / k), float(inside.any(dim=0).double().mean())
+
+
+def compare(real, fake):
+    """Everything that needs two sets of features and no training: a dict of floats.
+
+    real: (N, D); fake: (M, D). Keys: kid, precision, recall, density, coverage, each with its usual k. Raises
+    ValueError when the widths differ or a set has fewer than six rows.
+    """
+    precision, recall = precision_recall(real, fake)
+    density, coverage = density_coverage(real, fake)
+    return {"kid": kid(fake, real), "precision": precision, "recall": recall, "density": density, "coverage": coverage}

@@ -1,6 +1,5 @@
 """A variational autoencoder: a picture becomes the mean and variance of a short code, and a code becomes a picture."""
 
-import torch
 from torch import nn
 
 
