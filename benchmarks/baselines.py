@@ -37,7 +37,8 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(1)
     train = small(load("mnist", "train")[0])
-    test, labels = (x[torch.randperm(10_000, generator=torch.Generator().manual_seed(0))] for x in load("mnist", "test"))
+    order = torch.randperm(10_000, generator=torch.Generator().manual_seed(0))
+    test, labels = (x[order] for x in load("mnist", "test"))
     measured, runs, pictures = measure_of(train, small(test), labels), {}, []
     for kind in PRESETS:
         steps = round(args.seconds / seconds_per_step(kind, train))

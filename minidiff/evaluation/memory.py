@@ -21,8 +21,9 @@ def memorisation_ratio(samples, train, test):
     """How near samples come to the training set, over how near pictures come that it never saw, a float.
 
     samples: (N, ...), train: (M, ...), test: (K, ...), of one shape. The median distance to the nearest of `train`, of
-    the samples over the test pictures: about 1 for fresh pictures, 0 for copies; blurred ones come below 1 as well. (The
-    comparison with held-out data is that of Meehan et al. 2020.) Raises ValueError when the shapes differ.
+    the samples over the test pictures: about 1 for fresh pictures, 0 for copies; style moves it too, so that faint
+    pictures come below 1. (The comparison with held-out data is that of Meehan et al. 2020.) Raises ValueError when the
+    shapes differ.
     """
     near, far = (nearest(x, train)[0].median() for x in (samples, test))
     return float(near / far)
@@ -32,7 +33,7 @@ def nearer_to_train(samples, train, test):
     """The share of samples whose nearest picture is of the training set, beside the share of innocent ones: two floats.
 
     samples: (N, ...), train: (M, ...), test: (K, ...), of one shape. For a sample that owes nothing to any single
-    picture, all M + K are alike, so the nearest is of `train` with probability M / (M + K); blur does not change that.
+    picture, all M + K are alike, so the nearest is of `train` with probability M / (M + K); style does not change that.
     Raises ValueError when the shapes differ.
     """
     near, far = nearest(samples, train)[0], nearest(samples, test)[0]

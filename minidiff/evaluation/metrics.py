@@ -32,7 +32,7 @@ def distance_at(features, reference, n):
 
 
 def fd_infinity(features, reference, sizes):
-    """The Fréchet distance of infinitely many pictures: a in d(n) = a + b / n (Chong and Forsyth 2020, section 4).
+    """The Fréchet distance of infinitely many pictures: a in d(n) = a + b / n (Chong and Forsyth 2020).
 
     features: (N, D), in random order; reference: (M, D); sizes: at least two different n in 2..N. The line through the
     `distance_at` each n is that of least squares in 1 / n. Returns (a, b), floats. Raises ValueError for fewer sizes.
@@ -62,15 +62,16 @@ def impostor(real, n, generator):
 
 
 def polynomial_kernel(x, y):
-    """(x . y / D + 1)^3 for every pair of rows: (N, D), (M, D) -> (N, M) (Binkowski et al. 2018, section 4)."""
+    """(x . y / D + 1)^3 for every pair of rows: (N, D), (M, D) -> (N, M), the kernel of KID (Binkowski et al. 2018)."""
     return (x @ y.T / x.shape[1] + 1) ** 3
 
 
 def kid(features_1, features_2):
-    """The kernel inception distance: the unbiased squared MMD under `polynomial_kernel` (Binkowski et al. 2018, eq. 4).
+    """The kernel inception distance: the unbiased squared MMD (Gretton et al. 2012, eq. 3; Binkowski et al. 2018).
 
-    features_1: (N, D); features_2: (M, D); N, M >= 2. No row is compared with itself, so the mean over sets of one law
-    is 0 at every N; a single value may be negative. Memory: N M numbers. Raises ValueError when the widths differ.
+    features_1: (N, D); features_2: (M, D); N, M >= 2; the kernel is `polynomial_kernel`. No row is compared with itself,
+    so the mean over sets of one law is 0 at every N, and a single value may be negative. Memory: N M numbers. Raises
+    ValueError when the widths differ.
     """
     x, y = two_sets(features_1, features_2)
     n, m = len(x), len(y)
@@ -80,12 +81,14 @@ def kid(features_1, features_2):
 
 
 def knn_radii(features, k):
-    """The distance of every row to its k-th nearest other row: (N, D) -> (N,), for 1 <= k < N."""
+    """The distance of every row to its k-th nearest other row: (N, D) -> (N,). Raises ValueError unless 1 <= k < N."""
+    if not 1 <= k < len(features):
+        raise ValueError(f"k must lie in 1..{len(features) - 1}, the number of other rows, got {k}")
     return torch.cdist(features, features).kthvalue(k + 1, dim=1).values  # the nearest of all is the row itself
 
 
 def precision_recall(real, fake, k=3):
-    """Improved precision and recall (Kynkäänniemi et al. 2019, eqs. 1-3), two floats in [0, 1].
+    """Improved precision and recall (Kynkäänniemi et al. 2019, eqs. 1 and 2), two floats in [0, 1].
 
     real: (N, D); fake: (M, D); around each row of a set lies a ball that reaches to its k-th nearest other row.
     Precision: the share of `fake` in a ball of `real`. Recall: the share of `real` in a ball of `fake`. Memory: N M
@@ -99,7 +102,7 @@ def precision_recall(real, fake, k=3):
 
 
 def density_coverage(real, fake, k=5):
-    """Density and coverage (Naeem et al. 2020, eqs. 3 and 4), two floats: density >= 0, coverage in [0, 1].
+    """Density and coverage (Naeem et al. 2020, section 3), two floats: density >= 0, coverage in [0, 1].
 
     real: (N, D); fake: (M, D); the balls are those of `real` alone, as in `precision_recall`. Density: in how many
     balls a row of `fake` lies, over k, 1 for a set of the same law. Coverage: the share of balls that hold a row of

@@ -7,7 +7,7 @@ class VAE(nn.Module):
     """An encoder and a decoder of three layers each, for flat or square pictures of `pixels` numbers in [-1, 1].
 
     forward(x (B, ...), eps (B, code)) -> (picture of the shape of x, mean (B, code), log_var (B, code)), where the
-    decoder sees the code mean + exp(log_var / 2) eps (Kingma and Welling 2014, eq. 10). decode(z (B, code)) -> (B,
+    decoder sees the code mean + exp(log_var / 2) eps (Kingma and Welling 2014, section 2.4). decode(z (B, code)) -> (B,
     pixels): with z normal, a draw.
     """
 

@@ -9,7 +9,7 @@ from minidiff.training.fit import fit
 
 
 def classification_accuracy_score(images, labels, test_images, test_labels, steps=200, seed=0):
-    """Train a fresh Classifier on generated digits, and let it read real ones (Ravuri and Vinyals 2019, section 3).
+    """Train a fresh Classifier on generated digits, and let it read real ones (Ravuri and Vinyals 2019).
 
     images: (N, 1, 28, 28) and labels: (N,), generated; test_images, test_labels: real. Of an unconditional model the
     labels are what a judge reads, so its mistakes are learned too. Returns the share of real digits that are read

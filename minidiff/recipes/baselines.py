@@ -42,7 +42,7 @@ def the_path():
 
 
 def vae_loss(net, x, generator):
-    """Nats a picture: code and reconstruction (Kingma and Welling 2014, eq. 10; Rybkin et al. 2021, eq. 9).
+    """Nats a picture: code and reconstruction (Kingma and Welling 2014, eq. 10; Rybkin et al. 2021).
 
     The pixels are N(picture, v) with the v that fits the batch best, its mean squared error, so no weight is chosen by
     hand: d / 2 log(mse) + KL(code || N(0, 1)), up to a constant. x: (B, ...). Returns (scalar, logs).
@@ -59,13 +59,15 @@ def gan_loss(net, x, generator, penalty=1.0):
     """The critic's cross-entropy plus the generator's (Goodfellow et al. 2014, eq. 1, and "non-saturating", section 3).
 
     To this comes penalty / 2 times the squared slope of the critic at real pictures, without which the two circle each
-    other (Mescheder et al. 2018, eq. 9). x: (B, ...). Returns (scalar, logs); 3 log 2 where the critic knows nothing.
+    other (Mescheder et al. 2018, section 4.1). x: (B, ...). Returns (scalar, logs); 3 log 2 where the critic knows
+    nothing.
     """
     z = torch.randn(len(x), CODE, generator=generator).to(x)
     real, fake, fooled = net(x.requires_grad_(), z)
     slope, = torch.autograd.grad(real.sum(), x, create_graph=True)
     critic = F.softplus(-real).mean() + F.softplus(fake).mean()
-    return critic + F.softplus(-fooled).mean() + penalty / 2 * slope.square().flatten(1).sum(dim=1).mean(), {}
+    steep = slope.square().flatten(1).sum(dim=1).mean()
+    return critic + F.softplus(-fooled).mean() + penalty / 2 * steep, {}
 
 
 def diffusion_loss(net, x, generator):

@@ -145,3 +145,9 @@ def test_too_few_pictures_are_refused(metric, least):
     with pytest.raises(ValueError, match=f"at least {least} rows, got 1 and 20"):
         metric(normal(1, 3), normal(20, 3))
     metric(normal(least, 3), normal(least, 3, seed=1))
+
+
+@pytest.mark.parametrize("k", [0, 20, -1])
+def test_a_ball_reaches_to_one_of_the_other_rows(k):
+    with pytest.raises(ValueError, match="k must lie in 1..19"):
+        knn_radii(normal(20, 3), k)
