@@ -1,6 +1,6 @@
 """What do target, weight, path and times each do? Small nets, alike in all else, three seeds: benchmarks/targets.json
 
-    python benchmarks/targets.py [PART ...] [--steps 300] [--n 500] [--minutes 9]
+    python benchmarks/targets.py [PART ...] [--steps 600] [--n 500] [--minutes 9]
 
 Parts: `grid` (three targets, four weights), `factors` (path, target and times one by one, and the straight path of
 chapter 09), `patches` (28 x 28 in squares of 7 x 7, through a narrow net), `bounds` (L_simple, hybrid and L_vlb, in
@@ -51,7 +51,7 @@ PLAIN = {"eps": "SNR", "v": "SNR + 1", "flow": "(1 + sqrt SNR)^2"}
 ARMS = {
     "grid": [("cosine", target, weight, "uniform") for target in recipe.TARGETS for weight in recipe.WEIGHTS],
     "factors": [(path, target, PLAIN[target], times) for path in recipe.PATHS for target in ("eps", "v")
-                for times in recipe.TIMES] + [("straight", "flow", PLAIN["flow"], times) for times in recipe.TIMES],
+                for times in recipe.TIMES] + [("straight", "flow", PLAIN["flow"], "logit-normal")],
     "patches": [("cosine", target, "min(SNR, 5)", "uniform") for target in recipe.TARGETS],
     "bounds": [("cosine", "eps", loss, "uniform") for loss in ("simple", "hybrid", "vlb")],
 }
@@ -60,7 +60,7 @@ ARMS = {
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", default=list(ARMS))
-    parser.add_argument("--steps", type=int, default=300, help="batches of 64 images a run")
+    parser.add_argument("--steps", type=int, default=600, help="batches of a run")
     parser.add_argument("--n", type=int, default=500, help="samples of a run")
     parser.add_argument("--minutes", type=float, default=60, help="start no run after these")
     args = parser.parse_args()

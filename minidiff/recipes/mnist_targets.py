@@ -19,7 +19,7 @@ from minidiff.training.checkpoint import load_checkpoint, load_weights
 from minidiff.training.errors import CheckpointError
 
 PRESETS = {
-    "cpu": {"net": {"channels": [32, 48], "blocks": 1, "patch": 2, "width": 64}, "batch": 64,
+    "cpu": {"net": {"channels": [24, 32], "blocks": 1, "patch": 2, "width": 48}, "batch": 32,
             "fit": {"lr": 2e-3, "precision": "float32"}},
     "cuda": {"net": {"channels": [64, 128], "blocks": 2, "patch": 1, "width": 128}, "batch": 512,
              "fit": {"lr": 2e-3, "precision": "bfloat16", "compile": True}},
