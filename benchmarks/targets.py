@@ -5,7 +5,7 @@
 Parts: `grid` (three targets, four weights), `factors` (path, target and times one by one, and the straight path of
 chapter 09), `patches` (28 x 28 in squares of 7 x 7, through a narrow net), `bounds` (L_simple, hybrid and L_vlb, in
 bits). Runs that stand in the JSON already are left as they are; after `--minutes` no new one is started. Every run of
-a seed starts from the same weights and sees the same images, times and noise; seconds are those of the machine named.
+a seed starts from the same weights and sees the same images, times and noise; seconds are those of the processor named.
 """
 
 import argparse
@@ -69,16 +69,21 @@ def main():
              "net": recipe.PRESETS["cpu"]["net"], "net of patches": PATCHES, "lambda of error": LAMBDAS}
     rows = json.loads(file.read_text())["rows"] if file.exists() else []
     for part in args.parts:
-        measure = {"patches": Patches, "bounds": Bounds}.get(part, Small)(args)
-        for seed in SEEDS:
-            for arm in ARMS[part]:
-                key = {"part": part} | dict(zip(("path", "target", "weight", "times"), arm)) | {"seed": seed}
-                same = [row for row in rows if all(row[k] == v for k, v in key.items() if k != "part")
-                        and (row["part"] == part or {row["part"], part} == {"grid", "factors"})]
-                if not same and time.monotonic() - start < 60 * args.minutes:
-                    rows.append(key | measure.run(arm, seed))
-                    print(rows[-1], flush=True)
-                    write(file, about | measure.floor(), rows)
+        keys = [{"part": part} | dict(zip(("path", "target", "weight", "times"), arm)) | {"seed": seed}
+                for seed in SEEDS for arm in ARMS[part]]
+        missing = [key for key in keys if not any(is_of(row, key) for row in rows)]
+        measure = {"patches": Patches, "bounds": Bounds}.get(part, Small)(args) if missing else None
+        for key in missing:
+            if time.monotonic() - start < 60 * args.minutes:
+                rows.append(key | measure.run(tuple(key.values())[1:5], key["seed"]))
+                print(rows[-1], flush=True)
+                write(file, about | measure.floor(), rows)
+
+
+def is_of(row, key):
+    """Whether a row measured what the key asks for; `grid` and `factors` have two arms in common."""
+    shared = {row["part"], key["part"]} == {"grid", "factors"}
+    return all(row[name] == value for name, value in key.items() if not (shared and name == "part"))
 
 
 def write(file, about, rows):
@@ -108,13 +113,14 @@ class Small:
         loss = recipe.scaled_loss(path, target, WEIGHTS[weight], recipe.TIMES[times])
         net, seconds = self.train(lambda: UNet(**self.net_options), loss, seed)
         return self.quality(net, path, target, seed) | {"error": self.error(net, path, target),
-                                                        "seconds": round(seconds, 1)}
+                                                        "cpu_seconds": round(seconds, 1)}
 
     def train(self, make, loss_fn, seed):
         torch.manual_seed(seed)
         net, batches = make(), Batches(self.images, self.preset["batch"], seed)
+        start = time.process_time()  # of this process: the machine may be busy with others
         fitted = fit(net, loss_fn, batches.at, steps=self.args.steps, seed=seed, **self.preset["fit"])
-        return fitted.ema, fitted.seconds
+        return fitted.ema, time.process_time() - start
 
     def quality(self, net, path, target, seed):
         x = recipe.sample(net, path, target, (self.args.n, *self.images.shape[1:]), seed=1000 + seed)
@@ -144,7 +150,7 @@ class Patches(Small):
 
 
 class Bounds(Small):
-    """A second answer of the net, v, for the variance; quality beside the bound in bits per pixel."""
+    """A second answer of the net, mix, for the variance; quality beside the bound in bits per pixel."""
 
     alpha_bar = alpha_bar_of(cosine_betas())
 
@@ -167,7 +173,7 @@ class Bounds(Small):
 
         net, seconds = self.train(self.two_answers, loss_fn, seed)
         quality = self.quality(lambda x, t: net(x, t)[:, :1], PATHS["cosine"], EPS, seed)
-        return quality | {"bits": self.bits(net, arm[2]), "seconds": round(seconds, 1)}
+        return quality | {"bits": self.bits(net, arm[2]), "cpu_seconds": round(seconds, 1)}
 
     def two_answers(self):
         net, patch = UNet(**self.net_options), self.net_options["patch"]
@@ -186,10 +192,10 @@ class Bounds(Small):
         for _ in range(repeats):
             x0 = self.test[torch.randint(len(self.test), (1000,), generator=generator)]
             x_t = q_sample(x0, t, torch.randn(x0.shape, generator=generator), self.alpha_bar)
-            eps_hat, v = torch.cat([net(x, s) for x, s in zip(x_t.split(250), t.split(250))]).chunk(2, dim=1)
+            eps_hat, mix = torch.cat([net(x, s) for x, s in zip(x_t.split(250), t.split(250))]).chunk(2, dim=1)
             for name, value in fixed.items():
-                v_used = v if value is None else torch.full_like(v, value)
-                found[name].append(float(bits_per_dim(vlb_estimate(x0, x_t, eps_hat, v_used, t, self.alpha_bar).mean())))
+                used = mix if value is None else torch.full_like(mix, value)
+                found[name].append(float(bits_per_dim(vlb_estimate(x0, x_t, eps_hat, used, t, self.alpha_bar).mean())))
         return {name: [round(statistics.mean(u), 3), round(statistics.stdev(u) / repeats**0.5, 3)]
                 for name, u in found.items()}
 

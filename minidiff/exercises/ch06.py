@@ -191,7 +191,7 @@ def hybrid_inputs(*shape, t=None):
 
 
 def two_answers(w):
-    """A network with four weights: its noise depends on the first two, its v on the last two."""
+    """A network with four weights: its noise depends on the first two, its mix on the last two."""
     def net(x, t):
         clock = per_image(t.double() / T, x)
         return torch.cat([w[0] * x + w[1] * clock, w[2] * x.sin() + w[3] * clock], dim=1)
@@ -224,19 +224,19 @@ HYBRID_LOSS = Exercise(
         Case("takes another weight of the bound", hybrid_inputs(4, 1, 5, 5),
              lambda fn, *given: value(fn, *given, vlb_weight=0.3)),
         Case("takes pictures with several channels", hybrid_inputs(3, 3, 4, 4), value,
-             hint="the first half of the channels is the noise, the second is v: chunk(2, dim=1)"),
+             hint="the first half of the channels is the noise, the second is the mix: chunk(2, dim=1)"),
         Case("the noise learns from L_simple alone", hybrid_inputs(5, 1, 4, 4), expect=simple_pull,
              drive=lambda fn, *given: pull(fn, *given, vlb_weight=1.0)[:2],
              hint="hand eps_hat.detach() to the bound, so that no gradient passes through it"),
         Case("the variance learns from the bound", hybrid_inputs(5, 1, 4, 4),
-             lambda fn, *given: pull(fn, *given, vlb_weight=1.0)[2:], hint="detach the noise, not v"),
+             lambda fn, *given: pull(fn, *given, vlb_weight=1.0)[2:], hint="detach the noise, not the mix"),
         Case("step 1 has its decoder", hybrid_inputs(3, 1, 4, 4, t=1),
              lambda fn, *given: pull(fn, *given, vlb_weight=1.0)),
         Case("gives one number, like x0", hybrid_inputs(2, 1, 3, 3), value, kind="shape", rtol=1e-4),
     ),
-    hints=("x_t by q_sample, then eps_hat, v = net(x_t, t).chunk(2, dim=1).",
+    hints=("x_t by q_sample, then eps_hat, mix = net(x_t, t).chunk(2, dim=1).",
            "simple is the plain mean squared error of eps_hat; the bound is vlb_estimate(...).mean().",
-           "vlb_estimate(x0, x_t, eps_hat.detach(), v, t, alpha_bar).mean()"),
+           "vlb_estimate(x0, x_t, eps_hat.detach(), mix, t, alpha_bar).mean()"),
 )
 
 EXERCISES = (COSINE_BETAS, CONVERT, LOSS_WEIGHT, ZERO_SNR, HYBRID_LOSS)

@@ -8,16 +8,16 @@ from minidiff.process.posterior import posterior, posterior_variance
 from minidiff.process.targets import predict_x0
 
 
-def learned_variance(v, t, alpha_bar):
-    """exp(v log beta_t + (1 - v) log beta~_t): between the two fixed choices, in logs (Nichol and Dhariwal 2021, eq. 15).
+def learned_variance(mix, t, alpha_bar):
+    """exp(mix log beta_t + (1 - mix) log beta~_t), between the two fixed choices (Nichol and Dhariwal 2021, eq. 15).
 
-    v: (B, ...), the network's second answer: 0 gives the posterior's variance, 1 gives beta_t, and it may lie outside;
-    t: (B,) int in 1..T; alpha_bar: (T + 1,). beta~_1 is 0 and has no log: at t = 1 that of t = 2 stands in, as in
-    their code. Returns the shape and dtype of v.
+    mix: (B, ...), the network's second answer: 0 gives the posterior's variance, 1 gives beta_t, and it may lie
+    outside; t: (B,) int in 1..T; alpha_bar: (T + 1,). beta~_1 is 0 and has no log: at t = 1 that of t = 2 stands in,
+    as in their code. Returns the shape and dtype of mix.
     """
     high = torch.log(1 - alpha_bar[t] / alpha_bar[t - 1])
     low = torch.log(posterior_variance(t.clamp(min=2), alpha_bar))
-    return torch.exp(v * per_image(high, v) + (1 - v) * per_image(low, v))
+    return torch.exp(mix * per_image(high, mix) + (1 - mix) * per_image(low, mix))
 
 
 def vlb_term(x0, x_t, x0_hat, variance, t, alpha_bar):
@@ -35,25 +35,25 @@ def vlb_term(x0, x_t, x0_hat, variance, t, alpha_bar):
     return torch.where(first, -loglik, kl)
 
 
-def vlb_estimate(x0, x_t, eps_hat, v, t, alpha_bar):
+def vlb_estimate(x0, x_t, eps_hat, mix, t, alpha_bar):
     """T times the term of a step drawn uniformly: an unbiased estimate of the sum of all terms but the prior's.
 
-    x0, x_t, eps_hat, v: (B, ...), eps_hat and v the network's two answers; t: (B,) int in 1..T; alpha_bar: (T + 1,).
-    Returns (B,) in nats per dimension.
+    x0, x_t, eps_hat, mix: (B, ...), eps_hat and mix the network's two answers; t: (B,) int in 1..T; alpha_bar:
+    (T + 1,). Returns (B,) in nats per dimension.
     """
     x0_hat = predict_x0(x_t, t, eps_hat, alpha_bar)
-    terms = vlb_term(x0, x_t, x0_hat, learned_variance(v, t, alpha_bar), t, alpha_bar)
+    terms = vlb_term(x0, x_t, x0_hat, learned_variance(mix, t, alpha_bar), t, alpha_bar)
     return (len(alpha_bar) - 1) * terms.flatten(1).mean(dim=1)
 
 
 def hybrid_loss(net, x0, t, eps, alpha_bar, vlb_weight=1e-3):
     """L_simple + vlb_weight L_vlb: the noise learns from the first, the variance from the second (their eq. 16).
 
-    net: (x_t (B, C, ...), t (B,)) -> (B, 2 C, ...), the noise and then v; x0, eps: (B, C, ...); t: (B,) int in 1..T;
-    alpha_bar: (T + 1,). In the second term the predicted noise is detached. Returns a scalar.
+    net: (x_t (B, C, ...), t (B,)) -> (B, 2 C, ...), the noise and then the mix; x0, eps: (B, C, ...); t: (B,) int in
+    1..T; alpha_bar: (T + 1,). In the second term the predicted noise is detached. Returns a scalar.
     """
     x_t = q_sample(x0, t, eps, alpha_bar)
-    eps_hat, v = net(x_t, t).chunk(2, dim=1)
+    eps_hat, mix = net(x_t, t).chunk(2, dim=1)
     simple = (eps_hat - eps).square().mean()
-    vlb = vlb_estimate(x0, x_t, eps_hat.detach(), v, t, alpha_bar).mean()
+    vlb = vlb_estimate(x0, x_t, eps_hat.detach(), mix, t, alpha_bar).mean()
     return simple + vlb_weight * vlb

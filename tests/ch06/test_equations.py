@@ -169,12 +169,12 @@ def test_the_best_variance_adds_the_error_of_the_mean(t):
 
 
 @pytest.mark.equation("6.10")
-@pytest.mark.parametrize("v", [-0.3, 0.0, 0.4, 1.0, 1.2])
-def test_the_learned_variance_lies_between_in_logs(v):
+@pytest.mark.parametrize("mix", [-0.3, 0.0, 0.4, 1.0, 1.2])
+def test_the_learned_variance_lies_between_in_logs(mix):
     t = torch.arange(2, T + 1)
     beta, tilde = 1 - ALPHA_BAR[t] / ALPHA_BAR[t - 1], posterior_variance(t, ALPHA_BAR)
-    got = learned_variance(torch.full((T - 1, 2), v).double(), t, ALPHA_BAR)
-    torch.testing.assert_close(got[:, 0], beta**v * tilde ** (1 - v), rtol=1e-7, atol=0)
+    got = learned_variance(torch.full((T - 1, 2), mix).double(), t, ALPHA_BAR)
+    torch.testing.assert_close(got[:, 0], beta**mix * tilde ** (1 - mix), rtol=1e-7, atol=0)
 
 
 @pytest.mark.equation("6.11")

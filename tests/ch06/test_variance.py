@@ -30,7 +30,7 @@ def grey(*shape, seed=0):
     return torch.randint(0, 256, shape, generator=generator(seed)).double() * 2 / 255 - 1
 
 
-def test_v_of_0_and_1_are_the_two_fixed_variances():
+def test_a_mix_of_0_and_1_are_the_two_fixed_variances():
     zero, one = torch.zeros(T, 1, 2, 2).double(), torch.ones(T, 1, 2, 2).double()
     torch.testing.assert_close(learned_variance(one, EVERY_T, ALPHA_BAR)[:, 0, 0, 0], BETA, rtol=1e-12, atol=0)
     low = learned_variance(zero, EVERY_T, ALPHA_BAR)[:, 0, 0, 0]
@@ -38,21 +38,21 @@ def test_v_of_0_and_1_are_the_two_fixed_variances():
     assert low[0] == pytest.approx(float(posterior_variance(torch.tensor(2), ALPHA_BAR)))
 
 
-def test_half_way_is_the_geometric_mean_and_v_may_go_beyond_both_ends():
+def test_half_way_is_the_geometric_mean_and_the_mix_may_go_beyond_both_ends():
     t = torch.arange(2, T + 1)
-    at = [learned_variance(torch.full((T - 1, 3), v).double(), t, ALPHA_BAR) for v in (0, 0.5, 1, 1.5)]
+    at = [learned_variance(torch.full((T - 1, 3), mix).double(), t, ALPHA_BAR) for mix in (0, 0.5, 1, 1.5)]
     torch.testing.assert_close(at[1] ** 2, at[0] * at[2], rtol=1e-12, atol=0)
     torch.testing.assert_close(at[3] / at[2], at[1] / at[0], rtol=1e-12, atol=0)
     assert (at[3] > at[2]).all()
 
 
 def test_the_variance_keeps_float32_and_a_batch_as_wide_as_its_images_apart():
-    v = normal(8, 1, 8, 8).float()
+    mix = normal(8, 1, 8, 8).float()
     t = torch.arange(1, 9)
-    whole = learned_variance(v, t, ALPHA_BAR)
-    assert whole.dtype == torch.float32 and whole.shape == v.shape
+    whole = learned_variance(mix, t, ALPHA_BAR)
+    assert whole.dtype == torch.float32 and whole.shape == mix.shape
     for i in range(8):
-        assert torch.allclose(whole[i:i + 1], learned_variance(v[i:i + 1], t[i:i + 1], ALPHA_BAR))
+        assert torch.allclose(whole[i:i + 1], learned_variance(mix[i:i + 1], t[i:i + 1], ALPHA_BAR))
 
 
 def test_with_the_posteriors_variance_a_term_is_that_of_chapter_2():
@@ -75,7 +75,7 @@ def test_the_term_of_step_1_is_the_decoders_and_all_others_are_kls():
 
 
 def test_the_best_constant_variance_is_exact_plus_what_the_guess_adds():
-    """The KL in the variance has its minimum at exact + (mu - mu_hat)^2: what v has to learn."""
+    """The KL in the variance has its minimum at exact + (mu - mu_hat)^2: what the mix has to learn."""
     t, x0, x_t, x0_hat = torch.tensor([7]), grey(1, 1), normal(1, 1), normal(1, 1, seed=1)
     mean, exact = posterior(x_t, x0, t, ALPHA_BAR)
     best = exact + (mean - posterior(x_t, x0_hat, t, ALPHA_BAR)[0]) ** 2
@@ -86,7 +86,7 @@ def test_the_best_constant_variance_is_exact_plus_what_the_guess_adds():
 def test_an_estimate_is_T_times_one_term():
     """Over all t its mean is the sum of `elbo_terms` without the prior's, for a network that looks at the clock alone."""
     x0 = grey(4, 1, 3, 3)
-    total, v = torch.zeros(()).double(), 0.0 * x0
+    total, mix = torch.zeros(()).double(), 0.0 * x0
 
     def eps_of(x_t, t):
         return 0 * x_t + 0.3 * torch.sin(per_image(t.double(), x_t))
@@ -96,27 +96,27 @@ def test_an_estimate_is_T_times_one_term():
         times = torch.full((4,), t)
         eps = torch.randn(x0.shape, generator=g, dtype=x0.dtype)
         x_t = q_sample(x0, times, eps, ALPHA_BAR)
-        total += vlb_estimate(x0, x_t, eps_of(x_t, times), v, times, ALPHA_BAR).mean() / T
+        total += vlb_estimate(x0, x_t, eps_of(x_t, times), mix, times, ALPHA_BAR).mean() / T
     low = posterior_variance(torch.tensor(2), ALPHA_BAR).sqrt()
     terms = elbo_terms(lambda x_t, t: predict_x0(x_t, t, eps_of(x_t, t), ALPHA_BAR), x0, ALPHA_BAR, generator(), low)
     assert float(total) == pytest.approx(float(terms[:-1].sum()), rel=1e-9)
 
 
 class TwoAnswers(torch.nn.Module):
-    """One number for the noise and one for v, whatever the picture."""
+    """One number for the noise and one for mix, whatever the picture."""
 
     def __init__(self):
         super().__init__()
-        self.eps, self.v = (torch.nn.Parameter(torch.tensor(u, dtype=torch.float64)) for u in (0.1, 0.4))
+        self.eps, self.mix = (torch.nn.Parameter(torch.tensor(u, dtype=torch.float64)) for u in (0.1, 0.4))
 
     def forward(self, x, t):
-        return torch.cat([self.eps + 0 * x, self.v + 0 * x], dim=1)
+        return torch.cat([self.eps + 0 * x, self.mix + 0 * x], dim=1)
 
 
 def gradients(x0, t, eps, **kwargs):
     net = TwoAnswers()
     hybrid_loss(net, x0, t, eps, ALPHA_BAR, **kwargs).backward()
-    return float(net.eps.grad), float(net.v.grad)
+    return float(net.eps.grad), float(net.mix.grad)
 
 
 def test_the_bound_moves_the_variance_and_not_the_noise():
@@ -124,9 +124,9 @@ def test_the_bound_moves_the_variance_and_not_the_noise():
     x0, eps = grey(T, 1, 3, 3), normal(T, 1, 3, 3)
     of_simple = 2 * float((0.1 - eps).mean())
     for vlb_weight in (0.0, 1e-3, 10.0):
-        of_eps, of_v = gradients(x0, EVERY_T, eps, vlb_weight=vlb_weight)
+        of_eps, of_mix = gradients(x0, EVERY_T, eps, vlb_weight=vlb_weight)
         assert of_eps == pytest.approx(of_simple, rel=1e-12)
-        assert of_v == pytest.approx(vlb_weight * gradients(x0, EVERY_T, eps, vlb_weight=1.0)[1], rel=1e-12)
+        assert of_mix == pytest.approx(vlb_weight * gradients(x0, EVERY_T, eps, vlb_weight=1.0)[1], rel=1e-12)
     assert gradients(x0, EVERY_T, eps)[1] != 0
 
 

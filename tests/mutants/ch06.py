@@ -317,64 +317,64 @@ def answers(net, x0, t, eps, alpha_bar):
 
 @mutant("ch06.hybrid_loss")
 def the_bound_moves_the_noise_too(net, x0, t, eps, alpha_bar, vlb_weight=1e-3):
-    x_t, eps_hat, v = answers(net, x0, t, eps, alpha_bar)
-    return (eps_hat - eps).square().mean() + vlb_weight * vlb_estimate(x0, x_t, eps_hat, v, t, alpha_bar).mean()
+    x_t, eps_hat, mix = answers(net, x0, t, eps, alpha_bar)
+    return (eps_hat - eps).square().mean() + vlb_weight * vlb_estimate(x0, x_t, eps_hat, mix, t, alpha_bar).mean()
 
 
 @mutant("ch06.hybrid_loss")
 def the_variance_is_detached(net, x0, t, eps, alpha_bar, vlb_weight=1e-3):
-    x_t, eps_hat, v = answers(net, x0, t, eps, alpha_bar)
-    vlb = vlb_estimate(x0, x_t, eps_hat, v.detach(), t, alpha_bar).mean()
+    x_t, eps_hat, mix = answers(net, x0, t, eps, alpha_bar)
+    vlb = vlb_estimate(x0, x_t, eps_hat, mix.detach(), t, alpha_bar).mean()
     return (eps_hat - eps).square().mean() + vlb_weight * vlb
 
 
 @mutant("ch06.hybrid_loss")
 def the_halves_exchanged(net, x0, t, eps, alpha_bar, vlb_weight=1e-3):
-    x_t, v, eps_hat = answers(net, x0, t, eps, alpha_bar)
-    vlb = vlb_estimate(x0, x_t, eps_hat.detach(), v, t, alpha_bar).mean()
+    x_t, mix, eps_hat = answers(net, x0, t, eps, alpha_bar)
+    vlb = vlb_estimate(x0, x_t, eps_hat.detach(), mix, t, alpha_bar).mean()
     return (eps_hat - eps).square().mean() + vlb_weight * vlb
 
 
 @mutant("ch06.hybrid_loss")
 def one_term_in_place_of_the_bound(net, x0, t, eps, alpha_bar, vlb_weight=1e-3):
-    x_t, eps_hat, v = answers(net, x0, t, eps, alpha_bar)
+    x_t, eps_hat, mix = answers(net, x0, t, eps, alpha_bar)
     x0_hat = predict_x0(x_t, t, eps_hat.detach(), alpha_bar)
-    term = vlb_term(x0, x_t, x0_hat, learned_variance(v, t, alpha_bar), t, alpha_bar).mean()
+    term = vlb_term(x0, x_t, x0_hat, learned_variance(mix, t, alpha_bar), t, alpha_bar).mean()
     return (eps_hat - eps).square().mean() + vlb_weight * term
 
 
 @mutant("ch06.hybrid_loss")
 def weight_written_by_hand(net, x0, t, eps, alpha_bar, vlb_weight=1e-3):
-    x_t, eps_hat, v = answers(net, x0, t, eps, alpha_bar)
-    return (eps_hat - eps).square().mean() + 1e-3 * vlb_estimate(x0, x_t, eps_hat.detach(), v, t, alpha_bar).mean()
+    x_t, eps_hat, mix = answers(net, x0, t, eps, alpha_bar)
+    return (eps_hat - eps).square().mean() + 1e-3 * vlb_estimate(x0, x_t, eps_hat.detach(), mix, t, alpha_bar).mean()
 
 
 @mutant("ch06.hybrid_loss")
 def sums_over_the_batch(net, x0, t, eps, alpha_bar, vlb_weight=1e-3):
-    x_t, eps_hat, v = answers(net, x0, t, eps, alpha_bar)
-    vlb = vlb_estimate(x0, x_t, eps_hat.detach(), v, t, alpha_bar).sum()
+    x_t, eps_hat, mix = answers(net, x0, t, eps, alpha_bar)
+    vlb = vlb_estimate(x0, x_t, eps_hat.detach(), mix, t, alpha_bar).sum()
     return (eps_hat - eps).square().mean() + vlb_weight * vlb
 
 
 @mutant("ch06.hybrid_loss")
 def the_error_of_the_picture(net, x0, t, eps, alpha_bar, vlb_weight=1e-3):
-    x_t, eps_hat, v = answers(net, x0, t, eps, alpha_bar)
-    vlb = vlb_estimate(x0, x_t, eps_hat.detach(), v, t, alpha_bar).mean()
+    x_t, eps_hat, mix = answers(net, x0, t, eps, alpha_bar)
+    vlb = vlb_estimate(x0, x_t, eps_hat.detach(), mix, t, alpha_bar).mean()
     return (predict_x0(x_t, t, eps_hat, alpha_bar) - x0).square().mean() + vlb_weight * vlb
 
 
 @mutant("ch06.hybrid_loss")
 def the_bound_sees_the_true_noise(net, x0, t, eps, alpha_bar, vlb_weight=1e-3):
-    x_t, eps_hat, v = answers(net, x0, t, eps, alpha_bar)
-    return (eps_hat - eps).square().mean() + vlb_weight * vlb_estimate(x0, x_t, eps, v, t, alpha_bar).mean()
+    x_t, eps_hat, mix = answers(net, x0, t, eps, alpha_bar)
+    return (eps_hat - eps).square().mean() + vlb_weight * vlb_estimate(x0, x_t, eps, mix, t, alpha_bar).mean()
 
 
 @mutant("ch06.hybrid_loss")
 def the_first_two_channels(net, x0, t, eps, alpha_bar, vlb_weight=1e-3):
     x_t = q_sample(x0, t, eps, alpha_bar)
     out = net(x_t, t)
-    eps_hat, v = out[:, :1], out[:, 1:2]
-    vlb = vlb_estimate(x0, x_t, eps_hat.detach().expand_as(x0), v.expand_as(x0), t, alpha_bar).mean()
+    eps_hat, mix = out[:, :1], out[:, 1:2]
+    vlb = vlb_estimate(x0, x_t, eps_hat.detach().expand_as(x0), mix.expand_as(x0), t, alpha_bar).mean()
     return (eps_hat - eps).square().mean() + vlb_weight * vlb
 
 
@@ -388,8 +388,8 @@ def by_slices_and_mse(net, x0, t, eps, alpha_bar, vlb_weight=1e-3):
 
 @alternative("ch06.hybrid_loss")
 def term_by_term(net, x0, t, eps, alpha_bar, vlb_weight=1e-3):
-    x_t, eps_hat, v = answers(net, x0, t, eps, alpha_bar)
+    x_t, eps_hat, mix = answers(net, x0, t, eps, alpha_bar)
     with torch.no_grad():
         x0_hat = predict_x0(x_t, t, eps_hat, alpha_bar)
-    terms = vlb_term(x0, x_t, x0_hat, learned_variance(v, t, alpha_bar), t, alpha_bar)
+    terms = vlb_term(x0, x_t, x0_hat, learned_variance(mix, t, alpha_bar), t, alpha_bar)
     return (eps - eps_hat).pow(2).mean() + vlb_weight * (len(alpha_bar) - 1) * terms.mean()
