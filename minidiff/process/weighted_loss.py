@@ -22,7 +22,7 @@ def stratified_times(n, generator):
 
 
 def logit_normal_times(n, generator, mean=0.0, std=1.0):
-    """n times in (0, 1), float64, whose logit is N(mean, std^2): most of them in the middle (Esser et al. 2024, eq. 19).
+    """n times in (0, 1), float64, whose logit is N(mean, std^2): most in the middle (Esser et al. 2024, eq. 19).
 
     A mean above 0 prefers noise, t near 1.
     """
@@ -34,8 +34,9 @@ def weighted_loss(net, x0, path, target, generator, times=stratified_times, weig
 
     net: (x_t (B, ...), t (B,) on the scale 0..1000) -> (B, ...); x0: (B, ...); path: for real times; times(n,
     generator) -> (n,) in (0, 1], in units of path.T; weight: function of the SNR, as in `process.weights`, or None for
-    the plain squared error of the target. Times and noise are drawn on the CPU from `generator`. Returns (scalar float32
-    loss, {"t": (B,), "each": (B,) errors without weight}). Raises ValueError where target, path and weight do not fit.
+    the plain squared error of the target. Times and noise are drawn on the CPU from `generator`. Returns (scalar
+    float32 loss, {"t": (B,), "each": (B,) errors without weight}). Raises ValueError where target, path and weight do
+    not fit.
     """
     check_target(target, path)
     t = path.T * times(len(x0), generator)

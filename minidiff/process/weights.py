@@ -53,7 +53,7 @@ def loss_weight(weight, target, alpha, sigma):
     """The weight on the squared error of a network's answer that is `weight` on the squared error of x0.
 
     weight: function of the SNR; target: what the network predicts; alpha, sigma: () or (B,). Returns float64 of that
-    shape: weight(SNR) (sigma / d)^2, and where alpha or sigma is 0, its limit. Raises ValueError where that is infinite.
+    shape: weight(SNR) (sigma / d)^2, or its limit where alpha or sigma is 0. Raises ValueError where that is infinite.
     """
     alpha, sigma = alpha.double().clamp(min=LEAST), sigma.double().clamp(min=LEAST)
     d = alpha * target.B(alpha, sigma) - sigma * target.A(alpha, sigma)

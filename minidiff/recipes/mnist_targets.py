@@ -37,8 +37,10 @@ def small(images):
 
 
 def small_judge(data="mnist", n=20_000):
-    """(judge, enlarge): enlarge(x) makes 14 x 14 digits fit the classifier, and n enlarged training digits are the
-    reference of judge.distance. Raises DataError."""
+    """The judge of 14 x 14 digits, and the function that makes them fit it: (judge, enlarge).
+
+    The reference of judge.distance(enlarge(x)) is n training digits, made small and enlarged again. Raises DataError.
+    """
     def enlarge(x):
         return F.interpolate(x, size=28, mode="bilinear")
 
@@ -47,7 +49,7 @@ def small_judge(data="mnist", n=20_000):
 
 def build(preset="cpu", data="mnist", seed=0, rank=0, world=1, path="cosine", target="v", weight="SNR + 1",
           times="uniform"):
-    """The run `mnist-targets`: a preset, data "mnist" or "strokes", and one name each of PATHS, TARGETS, WEIGHTS, TIMES.
+    """The run `mnist-targets`: data "mnist" or "strokes", one name each of PATHS, TARGETS, WEIGHTS, TIMES.
 
     All runs of one seed start from the same weights, and see the same digits, times and noise. Raises DataError.
     """

@@ -84,7 +84,7 @@ def test_the_best_constant_variance_is_exact_plus_what_the_guess_adds():
 
 
 def test_an_estimate_is_T_times_one_term():
-    """Over all t its mean is the sum of `elbo_terms` without the prior's, for a network that looks at the clock alone."""
+    """Over all t its mean is the sum of `elbo_terms` without the prior's, if the network looks at the clock alone."""
     x0 = grey(4, 1, 3, 3)
     total, mix = torch.zeros(()).double(), 0.0 * x0
 
