@@ -1,0 +1,38 @@
+"""The forward process in continuous time: its drift and diffusion, and the two equations that run it backwards."""
+
+import torch
+
+from minidiff.process.forward import per_image
+
+
+def drift_and_diffusion(path, t):
+    """f and g^2 of the SDE dx = f x dt + g dw whose x_t are alpha x0 + sigma eps (Kingma et al. 2021, eqs. 39 and 40).
+
+    f = d log alpha / dt and g^2 = d sigma^2 / dt - 2 f sigma^2, by autograd through a path for real times; t: () or
+    (B,), where alpha and sigma are positive. Returns two float64 tensors of the shape of t.
+    """
+    t = torch.as_tensor(t, dtype=torch.float64).detach().clone().requires_grad_()
+    with torch.enable_grad():
+        alpha, sigma = path.alpha(t), path.sigma(t)
+        f, = torch.autograd.grad(alpha.log().sum() + 0 * t.sum(), t)
+        growth, = torch.autograd.grad(sigma.square().sum() + 0 * t.sum(), t)
+    return f, growth - 2 * f * sigma.detach() ** 2
+
+
+def reverse_sde_drift(eps, x, t, path):
+    """The drift of the SDE that runs backwards, f x - g^2 score, with score = -eps / sigma (Anderson 1982; Song 2021).
+
+    dx = (f x + g^2 eps / sigma) dt + g dw for a falling t. eps, x: (B, ...), eps the denoiser's at x; t: () or (B,),
+    in the time of `path`. Returns (B, ...).
+    """
+    f, g2 = drift_and_diffusion(path, t)
+    return per_image(f, x) * x + per_image(g2 / path.sigma(t), x) * eps
+
+
+def pf_ode_rhs(eps, x, t, path):
+    """dx/dt of the probability-flow ODE, f x - g^2 score / 2, with score = -eps / sigma (Song et al. 2021, SDE, eq. 13).
+
+    Without any noise its x have the densities of the forward process at all times. Arguments as `reverse_sde_drift`.
+    """
+    f, g2 = drift_and_diffusion(path, t)
+    return per_image(f, x) * x + per_image(g2 / (2 * path.sigma(t)), x) * eps
