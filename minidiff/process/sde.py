@@ -19,20 +19,20 @@ def drift_and_diffusion(path, t):
     return f, growth - 2 * f * sigma.detach() ** 2
 
 
-def reverse_sde_drift(eps, x, t, path):
-    """The drift of the SDE that runs backwards, f x - g^2 score, with score = -eps / sigma (Anderson 1982; Song 2021).
+def reverse_drift(eps, x, t, path, eta=1.0):
+    """The drift of the equations that run backwards, f x - (1 + eta^2) / 2 g^2 score, with score = -eps / sigma.
 
-    dx = (f x + g^2 eps / sigma) dt + g dw for a falling t. eps, x: (B, ...), eps the denoiser's at x; t: () or (B,),
-    in the time of `path`. Returns (B, ...).
+    For a falling t, dx = drift dt + eta g dw has the densities of the forward process for every eta: 1 is the reverse
+    SDE (Anderson 1982; Song et al. 2021, SDE, eq. 6), 0 the ODE. eps, x: (B, ...), eps the denoiser's at x; t: () or
+    (B,), in the time of `path`. Returns (B, ...).
     """
     f, g2 = drift_and_diffusion(path, t)
-    return per_image(f, x) * x + per_image(g2 / path.sigma(t), x) * eps
+    return per_image(f, x) * x + per_image((1 + eta**2) / 2 * g2 / path.sigma(t), x) * eps
 
 
 def pf_ode_rhs(eps, x, t, path):
     """dx/dt of the probability-flow ODE, f x - g^2 score / 2, with score = -eps / sigma (Song et al. 2021, SDE, eq. 13).
 
-    Without any noise its x have the densities of the forward process at all times. Arguments as `reverse_sde_drift`.
+    Without any noise its x have the densities of the forward process at all times. Arguments as for `reverse_drift`.
     """
-    f, g2 = drift_and_diffusion(path, t)
-    return per_image(f, x) * x + per_image(g2 / (2 * path.sigma(t)), x) * eps
+    return reverse_drift(eps, x, t, path, eta=0.0)

@@ -7,10 +7,11 @@ import torch
 
 from minidiff.evaluation.convergence import mixture_denoiser
 from minidiff.process.continuous import cosine_path, interpolated_path, lambda_of, vp_path
-from minidiff.process.path import Path
+from minidiff.process.path import Path, discrete_path
 from minidiff.process.schedules import alpha_bar_of, linear_betas
-from minidiff.process.sde import drift_and_diffusion, pf_ode_rhs, reverse_sde_drift
-from tests.ch07.worlds import MIXTURE, PATHS, VE, normal, times_of
+from minidiff.process.sde import drift_and_diffusion, pf_ode_rhs, reverse_drift
+from minidiff.samplers.step import step
+from tests.ch07.worlds import MIXTURE, PATHS, VE, generator, normal, times_of
 
 TIMES = torch.linspace(0.01, 0.99, 50, dtype=torch.float64)
 
@@ -58,11 +59,11 @@ def test_diffusion_is_the_noise_times_the_fall_of_lambda(name):
 
 def test_drift_and_diffusion_carry_mean_and_variance_along_the_path():
     path, alpha, variance, n = vp_path(), 1.0, 0.0, 20_000
-    for t in (torch.arange(n, dtype=torch.float64) + 0.5) / n:
-        f, g2 = drift_and_diffusion(path, t) if t * n < 50 or int(t * n) % 50 == 0 else (f, g2)
-        alpha, variance = alpha * (1 + float(f) / n), variance + (2 * float(f) * variance + float(g2)) / n
-    assert alpha == pytest.approx(float(path.alpha(1.0)), abs=2e-3)
-    assert variance == pytest.approx(float(path.sigma(1.0)) ** 2, abs=2e-3)
+    f, g2 = drift_and_diffusion(path, (torch.arange(n, dtype=torch.float64) + 0.5) / n)
+    for f, g2 in zip((f / n).tolist(), (g2 / n).tolist(), strict=True):
+        alpha, variance = alpha * (1 + f), variance + 2 * f * variance + g2
+    assert alpha == pytest.approx(float(path.alpha(1.0)), rel=0.01)
+    assert variance == pytest.approx(float(path.sigma(1.0)) ** 2, rel=1e-3)
 
 
 def test_one_time_or_one_per_picture_inside_or_outside_of_no_grad():
@@ -76,7 +77,6 @@ def test_one_time_or_one_per_picture_inside_or_outside_of_no_grad():
 
 
 def test_a_table_of_steps_has_no_rate():
-    from minidiff.process.path import discrete_path
     with pytest.raises(TypeError, match="whole times"):
         drift_and_diffusion(discrete_path(alpha_bar_of(linear_betas())), 0.5)
 
@@ -95,13 +95,26 @@ def test_the_sde_pulls_along_the_score_twice_as_strongly_as_the_ode():
     f, g2 = drift_and_diffusion(path, t)
     _, eps = mixture_denoiser(MIXTURE, path)(x, t)
     score = MIXTURE.noised(path.alpha(t), path.sigma(t)).score(x)
-    for drift, share in ((reverse_sde_drift, 1.0), (pf_ode_rhs, 0.5)):
+    for drift, share in ((reverse_drift, 1.0), (pf_ode_rhs, 0.5)):
         expected = f[:, None] * x - share * g2[:, None] * score
         torch.testing.assert_close(drift(eps, x, t, path), expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("name", PATHS)
+def test_the_family_of_ddim_is_this_family_in_small_steps(name, eta):
+    path, x, h = PATHS[name], normal(5, 2), 1e-6
+    t = times_of(name, 2)[1]
+    x0, eps = mixture_denoiser(MIXTURE, path)(x, t)
+    _, g2 = drift_and_diffusion(path, t)
+    new = step(0 * x, 0 * x, t, t - h, path, eta, generator(4))
+    torch.testing.assert_close(new, eta * (g2 * h).sqrt() * normal(5, 2, seed=4), rtol=1e-4, atol=0)
+    moved = step(x0, eps, t, t - h, path, eta, generator(4)) - new - x
+    torch.testing.assert_close(moved / h, -reverse_drift(eps, x, t, path, eta), rtol=1e-4, atol=1e-4)
+
+
 def test_pictures_keep_their_shape_and_dtype():
     x, eps = torch.randn(2, 3, 2, 1, 4).unbind(0)
-    for drift in (reverse_sde_drift, pf_ode_rhs):
+    for drift in (reverse_drift, pf_ode_rhs):
         for t in (0.4, torch.rand(3)):
             assert drift(eps, x, t, vp_path()).shape == x.shape and drift(eps, x, t, vp_path()).dtype == x.dtype
