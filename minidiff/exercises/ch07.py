@@ -36,7 +36,8 @@ def betas(generator, T=20):
 # --- the step -------------------------------------------------------------------------------------------------------
 
 def one_step(fn, beta, x0, eps, t, s, eta, seed):
-    return fn(x0, eps, torch.tensor(t), torch.tensor(s), table(beta), eta, torch.Generator().manual_seed(seed))
+    options = {"generator": torch.Generator().manual_seed(seed)} | ({} if eta is None else {"eta": eta})
+    return fn(x0, eps, torch.tensor(t), torch.tensor(s), table(beta), **options)
 
 
 def on_sigma(fn, x0, eps, t, s, eta, seed):
@@ -59,10 +60,6 @@ def step_inputs(generator, t, s, eta, B=4):
     return betas(generator), x0, eps, t, s, eta, whole(generator, 1, 9999)
 
 
-def default_step(fn, beta, x0, eps, t, s, seed):
-    return fn(x0, eps, torch.tensor(t), torch.tensor(s), table(beta), generator=torch.Generator().manual_seed(seed))
-
-
 STEP = Exercise(
     id="ch07.step", title="One step of the whole family", reference=step, points=4, minutes=15, difficulty="medium",
     cases=(
@@ -79,8 +76,7 @@ STEP = Exercise(
              hint="a draw that is multiplied by 0 still moves the generator on"),
         Case("draws nothing in the step to clean data", lambda g: step_inputs(g, 6, 0, 1.0, B=1), draws_of_step,
              hint="sigma_s = 0 makes q = 0: draw only where q > 0"),
-        Case("is ancestral if nobody says eta", lambda g: step_inputs(g, 9, 4, None, B=2)[:5] + (whole(g, 1, 9999),),
-             default_step),
+        Case("is ancestral if nobody says eta", lambda g: step_inputs(g, 9, 4, None, B=2), one_step),
     ),
     hints=("find q first: the spread of the new noise, a number",
            "new noise has variance q^2 and all noise together sigma_s^2, so the kept noise has sigma_s^2 - q^2",
@@ -89,8 +85,8 @@ STEP = Exercise(
 
 # --- spacings -------------------------------------------------------------------------------------------------------
 
-def grid(fn, T, n, *spacing):
-    return fn(T, n, *spacing).tolist()
+def grid(fn, *arguments):
+    return fn(*arguments).tolist()
 
 
 def refused(fn, *arguments):
