@@ -33,8 +33,6 @@ def betas(generator, T=20):
     return uniform(generator, T, 0.2, 0.4)
 
 
-# --- the step -------------------------------------------------------------------------------------------------------
-
 def one_step(fn, beta, x0, eps, t, s, eta, seed):
     options = {"generator": torch.Generator().manual_seed(seed)} | ({} if eta is None else {"eta": eta})
     return fn(x0, eps, torch.tensor(t), torch.tensor(s), table(beta), **options)
@@ -83,8 +81,6 @@ STEP = Exercise(
            "torch.randn(x0.shape, generator=generator, dtype=x0.dtype), and only if q > 0"))
 
 
-# --- spacings -------------------------------------------------------------------------------------------------------
-
 def grid(fn, *arguments):
     return fn(*arguments).tolist()
 
@@ -123,8 +119,6 @@ SUBSET = Exercise(
            "torch.arange(n - 1, -1, -1) counts down from n - 1 to 0",
            "torch.cat([steps, torch.zeros(1, dtype=torch.int64)])"))
 
-
-# --- the ODE --------------------------------------------------------------------------------------------------------
 
 def curved(power, rate):
     """A path that keeps no variance: alpha = exp(-rate t), sigma = t^power."""
@@ -169,8 +163,6 @@ PF_ODE = Exercise(
            "f, g2 = drift_and_diffusion(path, t): two tensors of the shape of t"))
 
 
-# --- inversion ------------------------------------------------------------------------------------------------------
-
 def upwards(fn, beta, x, times, mean, variance):
     """The whole way up with the exact denoiser of N(mean, variance): what it yields, and where it asked."""
     path, asked = table(beta), []
@@ -214,8 +206,6 @@ INVERT = Exercise(
            "equation (7.4) with s and t exchanged, solved for the x that is unknown",
            "alpha and sigma are numbers: float(path.alpha(t))"))
 
-
-# --- a random trace -------------------------------------------------------------------------------------------------
 
 def field(matrix):
     """x (B, ...) -> (B, ...) with a Jacobian that is neither diagonal nor the same at all x."""
