@@ -17,7 +17,7 @@ def mixture_denoiser(mixture, path):
 def exact_flow(mixture, x, path, t, s, steps=1000):
     """Where the probability-flow ODE of a `Mixture` takes x from time t to time s, up or down: (B, D) float64.
 
-    x: (B, D) at time t; alpha and sigma must be positive at both times. In y = x / alpha and lambda = log(alpha / sigma)
+    x: (B, D) at time t; alpha and sigma must be positive at both times. In y = x / alpha, lambda = log(alpha / sigma)
     the ODE is dy/dlambda = E[x0 | y] - y on every path (Lu et al. 2022, DPM-Solver, eq. 3.4 in other variables), solved
     here by `steps` steps of RK4.
     """
@@ -36,7 +36,7 @@ def exact_flow(mixture, x, path, t, s, steps=1000):
 def rk4_step(slopes, state, u, h):
     """One step of the classical Runge-Kutta method, from u to u + h: local error h^5, four evaluations.
 
-    slopes: function (state, u) -> tuple of the derivatives of each tensor in the tuple `state`. Returns a tuple like it.
+    slopes: function (state, u) -> tuple of the derivatives of all tensors in the tuple `state`. Returns a tuple alike.
     """
     def moved(by, k):
         return tuple(y + by * dy for y, dy in zip(state, k, strict=True))

@@ -24,8 +24,8 @@ def exact_trace(f, x):
 def hutchinson(f, x, generator):
     """f(x) and an unbiased estimate of the trace of its Jacobian for each row, z^T J z, in one backward pass.
 
-    f: (B, ...) -> (B, ...), each row a function of its own row alone; z: signs, +1 or -1 with equal chance, drawn on the
-    CPU from `generator` (Hutchinson 1989; Grathwohl et al. 2019, FFJORD, eq. 7). Returns ((B, ...), (B,)).
+    f: (B, ...) -> (B, ...), each row a function of its own row alone; z: signs, +1 or -1 with equal chance, drawn on
+    the CPU from `generator` (Hutchinson 1989; Grathwohl et al. 2019, FFJORD). Returns ((B, ...), (B,)).
     """
     z = (2 * torch.randint(2, x.shape, generator=generator) - 1).to(x)
     with torch.enable_grad():
@@ -69,7 +69,7 @@ def uniform_nats(log_p, x0, generator, levels=256):
     """A bound on -log P(x0) of grey values in nats per dimension, (B,) float64, by uniform dequantisation.
 
     A grey value is a bin of width 2 / (levels - 1): spread x0 (B, ...) evenly over its bin, and the mean of
-    -log p(x) - log(width) is at least -log P (Theis et al. 2016, eq. 4). log_p: (B, ...) -> (B,), a log density.
+    -log p(x) - log(width) is at least -log P (Theis et al. 2016, section 3.1). log_p: (B, ...) -> (B,), a log density.
     """
     width = 2 / (levels - 1)
     u = torch.rand(x0.shape, generator=generator, dtype=x0.dtype).to(x0.device)

@@ -6,7 +6,7 @@ from minidiff.process.forward import per_image
 
 
 def drift_and_diffusion(path, t):
-    """f and g^2 of the SDE dx = f x dt + g dw whose x_t are alpha x0 + sigma eps (Kingma et al. 2021, eqs. 39 and 40).
+    """f and g^2 of the SDE dx = f x dt + g dw whose x_t are alpha x0 + sigma eps (Lu et al. 2022, section 2.1).
 
     f = d log alpha / dt and g^2 = d sigma^2 / dt - 2 f sigma^2, by autograd through a path for real times; t: () or
     (B,), where alpha and sigma are positive. Returns two float64 tensors of the shape of t.
@@ -19,20 +19,21 @@ def drift_and_diffusion(path, t):
     return f, growth - 2 * f * sigma.detach() ** 2
 
 
-def reverse_drift(eps, x, t, path, eta=1.0):
-    """The drift of the equations that run backwards, f x - (1 + eta^2) / 2 g^2 score, with score = -eps / sigma.
+def pf_ode_rhs(eps, x, t, path):
+    """dx/dt of the probability-flow ODE, f x - g^2 score / 2, where score = -eps / sigma (Song et al. 2021, eq. 13).
 
-    For a falling t, dx = drift dt + eta g dw has the densities of the forward process for every eta: 1 is the reverse
-    SDE (Anderson 1982; Song et al. 2021, SDE, eq. 6), 0 the ODE. eps, x: (B, ...), eps the denoiser's at x; t: () or
-    (B,), in the time of `path`. Returns (B, ...).
+    Without any noise its x have the densities of the forward process at all times. eps, x: (B, ...), eps the denoiser's
+    at x; t: () or (B,), in the time of `path`. Returns (B, ...).
     """
     f, g2 = drift_and_diffusion(path, t)
-    return per_image(f, x) * x + per_image((1 + eta**2) / 2 * g2 / path.sigma(t), x) * eps
+    return per_image(f, x) * x + per_image(g2 / (2 * path.sigma(t)), x) * eps
 
 
-def pf_ode_rhs(eps, x, t, path):
-    """dx/dt of the probability-flow ODE, f x - g^2 score / 2, with score = -eps / sigma (Song et al. 2021, SDE, eq. 13).
+def reverse_drift(eps, x, t, path, eta=1.0):
+    """The drift of dx = drift dt + eta g dw for a falling t, which has the same densities for every eta.
 
-    Without any noise its x have the densities of the forward process at all times. Arguments as for `reverse_drift`.
+    It is that of the ODE, and eta^2 / 2 g^2 score more, a pull that undoes the noise: eta = 1 is the reverse SDE
+    (Anderson 1982; Song et al. 2021, SDE, eq. 6), eta = 0 the ODE. Arguments as for `pf_ode_rhs`.
     """
-    return reverse_drift(eps, x, t, path, eta=0.0)
+    _, g2 = drift_and_diffusion(path, t)
+    return pf_ode_rhs(eps, x, t, path) + per_image(eta**2 / 2 * g2 / path.sigma(t), x) * eps

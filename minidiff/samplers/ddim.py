@@ -37,9 +37,9 @@ def invert(denoiser, x, times, path):
 
 
 def slerp(a, b, share):
-    """The point of the arc from a to b that has gone `share` of the angle (Song et al. 2021, DDIM, eq. 67).
+    """The point of the arc from a to b that has gone `share` of the angle (Song et al. 2021, DDIM, appendix D.5).
 
-    a, b: two noises of one shape; share: 0 gives a, 1 gives b. In between it has the length of noise, which the straight
+    a, b: two noises of one shape; share: 0 gives a, 1 gives b. In between it has the length of noise, which a straight
     line has not. Raises ValueError for parallel a and b, between which there is no one arc.
     """
     cosine = float((a * b).sum() / (a.norm() * b.norm()))

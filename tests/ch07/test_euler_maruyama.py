@@ -64,7 +64,8 @@ def test_starting_in_the_middle_is_the_tail_of_the_whole_run():
     run = euler_maruyama(mixture_denoiser(MIXTURE, PATH), normal(4, 2), times, PATH, 1.0, g)
     for _ in range(3):
         _, x, _ = next(run)
-    rest = euler_maruyama(mixture_denoiser(MIXTURE, PATH), x, times[3:], PATH, 1.0, generator().set_state(g.get_state()))
+    tail = generator().set_state(g.get_state())
+    rest = euler_maruyama(mixture_denoiser(MIXTURE, PATH), x, times[3:], PATH, 1.0, tail)
     assert torch.equal(last(rest), last(run))
 
 
