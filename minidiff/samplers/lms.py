@@ -15,6 +15,8 @@ def adams_weights(levels, end):
     levels: 1 to 4 different floats, the newest first; exact for the polynomial through all of them, by two Gauss nodes.
     Returns a list of floats that sum to 1; for levels with equal gaps the weights of Adams and Bashforth (1883).
     """
+    if len(levels) == 1:
+        return [1.0]
     points = levels[0] + (end - levels[0]) * (NODES + 1) / 2
     others = [[u for u in levels if u != level] for level in levels]
     lines = [np.prod([(points - u) / (level - u) for u in rest], axis=0) for level, rest in zip(levels, others)]

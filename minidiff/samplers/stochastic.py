@@ -19,16 +19,14 @@ def churn(denoiser, x, times, path, generator, amount=40.0, low=0.05, high=50.0,
     never above that of times[0]; the new noise, drawn on the CPU from `generator`, has the standard deviation `spread`.
     amount = 0 is `heun` and draws nothing. 2N - 1 evaluations; yields (s, x_s, x0).
     """
-    top, gain = float(lambda_of(path, times[0])), min(amount / (len(times) - 1), math.sqrt(2) - 1)
-    for t, s in zip(times[:-1], times[1:], strict=True):
-        lam = lambda_of(path, t)
-        up = (lam - math.log1p(gain)).clamp(min=top)
-        if low <= (-lam).exp() <= high and up < lam:
-            t_up = time_of(path, up)
-            more = path.alpha(t_up) * ((-2 * up).exp() - (-2 * lam).exp()).sqrt()
+    lam = lambda_of(path, times[:-1])
+    level, gain = (-lam).exp(), min(amount / (len(times) - 1), math.sqrt(2) - 1)
+    grown = torch.where((low <= level) & (level <= high), ((1 + gain) * level).clamp(max=level[0]), level)
+    for t, s, t_up, k, k_up in zip(times[:-1], times[1:], time_of(path, -grown.log()), level, grown, strict=True):
+        if k_up > k:
             z = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
-            x = float(path.alpha(t_up) / path.alpha(t)) * x + float(spread * more) * z
-            t = t_up
+            more = spread * path.alpha(t_up) * (k_up**2 - k**2).sqrt()
+            x, t = float(path.alpha(t_up) / path.alpha(t)) * x + float(more) * z, t_up
         for _, x, x0 in heun(denoiser, x, (t, s), path):
             yield s.item(), x, x0
 

@@ -31,13 +31,15 @@ def corrected_value(past, new):
 def unipc(denoiser, x, times, path, order=3, ramp_down=True):
     """UniPC of order 1 to 3 in the form "x0" with B_2(h) = e^h - 1 (Zhao et al. 2023, algorithms 1 and 2).
 
-    denoiser: (x, t) -> (x0, eps); x: (B, ...) noise at times[0]; times: (N + 1,), decreasing. The predictor is that of
-    `multistep`; the answer at its end corrects the step and serves the next one, so N evaluations do. ramp_down: the
-    last steps have order 3, 2, 1, as published. The step to clean data is of order 1 and is not corrected. Yields
-    (s, x_s, x0), x_s as predicted. Raises ValueError for another order.
+    denoiser: (x, t) -> (x0, eps); x: (B, ...) noise at times[0], alpha > 0; times: (N + 1,), decreasing. The predictor
+    is that of `multistep`; the answer at its end corrects the step and serves the next one, so N evaluations do.
+    ramp_down: the last steps have order 3, 2, 1, as published. The step to clean data is of order 1 and not corrected.
+    Yields (s, x_s, x0), x_s as predicted. Raises ValueError for another order, or alpha = 0.
     """
     if order not in (1, 2, 3):
         raise ValueError(f"order must be 1, 2 or 3, got {order}")
+    if path.alpha(times[0]) == 0:
+        raise ValueError(f"unipc cannot start where alpha = 0, at t = {float(times[0]):.4g}: lambda is infinite there")
     past, used, left = [], [], len(times) - 1
     for t, s in zip(times[:-1], times[1:], strict=True):
         x0, _ = denoiser(x, t)
