@@ -9,13 +9,21 @@ import torch
 from minidiff.process.flow import velocity_of
 
 
+def decreasing_pairs(times):
+    """The pairs (t, s) of neighbours in a grid, float64. Raises ValueError unless it falls and has a step at least."""
+    times = torch.as_tensor(times, dtype=torch.float64)
+    if times.ndim != 1 or len(times) < 2 or not (times.diff() < 0).all():
+        raise ValueError(f"times must be a decreasing grid of at least 2 entries, got {times.tolist()}")
+    return zip(times[:-1], times[1:], strict=True)
+
+
 @torch.no_grad()
 def euler_flow(denoiser, x, times, path):
     """Euler's method, x_s = x_t + (s - t) u(x_t, t): order 1, one evaluation a step. Draws nothing.
 
     On the straight path it is DDIM, and the last x_s is the last x0 (Liu et al. 2023, section 2).
     """
-    for t, s in _pairs(times):
+    for t, s in decreasing_pairs(times):
         x0, eps = denoiser(x, t)
         x = x + float(s - t) * velocity_of(x0, eps, t, path)
         yield float(s), x, x0
@@ -27,7 +35,7 @@ def heun_flow(denoiser, x, times, path):
 
     The step to s = 0 is Euler's, as in Karras et al. 2022 (algorithm 1): on most paths there is no velocity at 0.
     """
-    for t, s in _pairs(times):
+    for t, s in decreasing_pairs(times):
         x0, eps = denoiser(x, t)
         u = velocity_of(x0, eps, t, path)
         if s > 0:
@@ -42,7 +50,7 @@ def rk4_flow(denoiser, x, times, path):
 
     So a grid that ends at 0 needs a path with a finite velocity there, as the straight one.
     """
-    for t, s in _pairs(times):
+    for t, s in decreasing_pairs(times):
         h, middle = float(s - t), (t + s) / 2
         x0, eps = denoiser(x, t)
         k1 = velocity_of(x0, eps, t, path)
@@ -62,7 +70,7 @@ def sde_flow(denoiser, x, times, path, diffusion, generator):
     step to s = 0, which is Euler's on the ODE and ends at the last x0 of the straight path. Raises ValueError for a
     negative g^2.
     """
-    for t, s in _pairs(times):
+    for t, s in decreasing_pairs(times):
         x0, eps = denoiser(x, t)
         u, g2 = velocity_of(x0, eps, t, path), float(diffusion(t)) if s > 0 else 0.0
         if g2 < 0:
@@ -73,10 +81,3 @@ def sde_flow(denoiser, x, times, path, diffusion, generator):
             z = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
             x = x + (g2 * float(t - s)) ** 0.5 * z
         yield float(s), x, x0
-
-
-def _pairs(times):
-    times = torch.as_tensor(times, dtype=torch.float64)
-    if times.ndim != 1 or len(times) < 2 or not (times.diff() < 0).all():
-        raise ValueError(f"times must be a decreasing grid of at least 2 entries, got {times.tolist()}")
-    return zip(times[:-1], times[1:], strict=True)
