@@ -38,7 +38,7 @@ def rates(path, t):
 
 
 def velocity_target(path, t):
-    """The velocity of a path at times t as a target: A = alpha'(t), B = sigma'(t). On the straight path it is FLOW."""
+    """The velocity of a path at times t, () or (B,), as a target: A = alpha'(t), B = sigma'(t). FLOW if straight."""
     alpha_rate, sigma_rate = rates(path, t)
     return Target("velocity", lambda alpha, sigma: alpha_rate, lambda alpha, sigma: sigma_rate)
 
