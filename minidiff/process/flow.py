@@ -81,7 +81,7 @@ def score_to_velocity(score, x_t, t, path):
 
 
 def flow_time(path, t):
-    """The time on the straight path at which signal and noise stand as on `path` at t: sigma / (alpha + sigma)."""
+    """The time on the straight path with the signal and noise of `path` at t, () or (B,): sigma / (alpha + sigma)."""
     alpha, sigma = path.alpha(t), path.sigma(t)
     return sigma / (alpha + sigma)
 
