@@ -8,14 +8,14 @@ class LabelEmbedding(nn.Module):
     """A vector a label, to be added to the time's: net.embed.extra["label"] = LabelEmbedding(10, width).
 
     forward(labels (B,) int in 0..classes) -> (B, width). The label `classes`, kept as `null`, says that none is given.
-    All vectors start at zero: a new net does not see the label. Raises ValueError for any other label.
+    The vectors start as normal noise, so that labels differ from the first step on (Dhariwal and Nichol 2021, released
+    code). Raises ValueError for any other label.
     """
 
     def __init__(self, classes, width):
         super().__init__()
         self.null = classes
         self.table = nn.Embedding(classes + 1, width)
-        nn.init.zeros_(self.table.weight)
 
     def forward(self, labels):
         if labels.numel() and (labels.min() < 0 or labels.max() > self.null):

@@ -1,7 +1,6 @@
 """Which noise goes with which picture? Couplings of x0 and eps, and how straight the paths between them are."""
 
 import torch
-from scipy.optimize import linear_sum_assignment
 
 
 def ot_pairing(x0, eps):
@@ -11,6 +10,7 @@ def ot_pairing(x0, eps):
     a bias that falls with B (Pooladian et al. 2023; Tong et al. 2024, algorithm 3). Every noise is used once, so eps
     stays normal. Raises ValueError for two shapes.
     """
+    from scipy.optimize import linear_sum_assignment
     if x0.shape != eps.shape:
         raise ValueError(f"x0 and eps must have one shape, got {tuple(x0.shape)} and {tuple(eps.shape)}")
     cost = torch.cdist(x0.flatten(1).double(), eps.flatten(1).double()).square()

@@ -38,7 +38,7 @@ def rates(path, t):
 
 
 def velocity_target(path, t):
-    """The velocity of a path at times t as a target: A = alpha'(t), B = sigma'(t). On the straight path it is FLOW."""
+    """The velocity of a path at times t, () or (B,), as a target: A = alpha'(t), B = sigma'(t). FLOW if straight."""
     alpha_rate, sigma_rate = rates(path, t)
     return Target("velocity", lambda alpha, sigma: alpha_rate, lambda alpha, sigma: sigma_rate)
 
@@ -81,7 +81,7 @@ def score_to_velocity(score, x_t, t, path):
 
 
 def flow_time(path, t):
-    """The time on the straight path at which signal and noise stand as on `path` at t: sigma / (alpha + sigma)."""
+    """The time on the straight path with the signal and noise of `path` at t, () or (B,): sigma / (alpha + sigma)."""
     alpha, sigma = path.alpha(t), path.sigma(t)
     return sigma / (alpha + sigma)
 

@@ -17,8 +17,8 @@ from minidiff.training.checkpoint import load_checkpoint, load_weights
 from minidiff.training.errors import CheckpointError
 
 PRESETS = {
-    "cpu": {"net": {"channels": [32, 64, 96], "blocks": 1, "patch": 2, "width": 96}, "batch": 64,
-            "fit": {"lr": 2e-3, "precision": "float32"}},
+    "cpu": {"net": {"channels": [24, 48, 96], "blocks": 1, "patch": 2, "width": 96}, "batch": 64,
+            "fit": {"lr": 3e-3, "precision": "float32"}},
     "cuda": {"net": {"channels": [64, 128, 128], "blocks": 2, "attention": [1], "width": 256}, "batch": 512,
              "fit": {"lr": 2e-3, "precision": "bfloat16", "compile": True, "ema_decay": 0.9995}},
 }

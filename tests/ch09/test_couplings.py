@@ -56,7 +56,7 @@ def test_straight_lines_at_constant_speed_are_straight(times):
 
 
 def test_a_detour_costs_its_square():
-    """To (1, 1) by way of (1, 0): half the time along one axis, half along the other, at speed 2; the mean is (1, 1)."""
+    """To (1, 1) by way of (1, 0), half the time along each axis at speed 2; the mean speed is (1, 1)."""
     states = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]])[:, None]
     assert straightness(states, torch.tensor([0.0, 0.5, 1.0])) == pytest.approx(2.0)
     assert straightness(states.expand(3, 7, 2), torch.tensor([0.0, 0.5, 1.0])) == pytest.approx(2.0)

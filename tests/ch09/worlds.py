@@ -7,7 +7,7 @@ import torch
 from minidiff.evaluation.convergence import order_of_convergence
 from minidiff.evaluation.mixture import Mixture
 from minidiff.process.continuous import cosine_path, interpolated_path, vp_path
-from minidiff.process.flow import flow_path
+from minidiff.process.flow import flow_path, velocity_of
 from minidiff.process.path import Path
 from minidiff.process.schedules import alpha_bar_of, linear_betas
 from minidiff.samplers.flow import rk4_flow
@@ -44,6 +44,12 @@ def exact(path, mixture=MIXTURE):
         alpha, sigma = path.alpha(t), path.sigma(t)
         return mixture.denoise(x, alpha, sigma), -sigma[..., None] * mixture.noised(alpha, sigma).score(x)
     return denoise
+
+
+def velocity(x, t, path=STRAIGHT):
+    """The exact mean velocity of the mixture."""
+    t = torch.as_tensor(t, dtype=torch.float64)
+    return velocity_of(*exact(path)(x, t), t, path)
 
 
 @functools.cache
