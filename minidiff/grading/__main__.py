@@ -21,6 +21,8 @@ def main(argv=None):
     except (BuildError, GradingError) as error:
         print(f"minidiff.grading: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":
