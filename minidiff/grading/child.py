@@ -19,7 +19,6 @@ import shutil
 import signal
 import struct
 import sys
-import tempfile
 import time
 import types
 
@@ -139,7 +138,7 @@ def names_in(code):
 
 def supervise(job, config, drivers, space, outgoing, incoming):
     """Run a job in a process of its own, pass its messages on, and leave nothing of it behind."""
-    folder = tempfile.mkdtemp(dir=config["folder"])
+    folder = sandbox.folder_for(config["user"], config["folder"])
     source, sink = os.pipe()
     pid = os.fork()
     if not pid:
@@ -153,6 +152,7 @@ def supervise(job, config, drivers, space, outgoing, incoming):
                 if fd not in kept:
                     with contextlib.suppress(OSError):
                         os.close(fd)
+            sandbox.become(config["user"])
             isolated = sandbox.isolate(config["hide"])
             sandbox.limit(config["memory"], config["cpu"], config["files"])
             with os.fdopen(sink, "wb") as out:
