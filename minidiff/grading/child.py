@@ -14,7 +14,6 @@ import select
 import shutil
 import signal
 import sys
-import tempfile
 import time
 
 import torch
@@ -51,7 +50,7 @@ def main():
 
 def supervise(job, config, drivers, space, outgoing, incoming):
     """Run a job in a process of its own, pass its messages on, and leave nothing of it behind."""
-    folder = tempfile.mkdtemp(dir=config["folder"])
+    folder = sandbox.folder_for(config["user"], config["folder"])
     source, sink = os.pipe()
     pid = os.fork()
     if not pid:
@@ -65,6 +64,7 @@ def supervise(job, config, drivers, space, outgoing, incoming):
                 if fd not in kept:
                     with contextlib.suppress(OSError):
                         os.close(fd)
+            sandbox.become(config["user"])
             sandbox.limit(config["memory"], config["cpu"], config["files"])
             isolated = config["isolate"] and sandbox.isolate(folder, config["hide"])
             with os.fdopen(sink, "wb") as out:

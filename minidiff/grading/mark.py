@@ -104,9 +104,12 @@ def hidden_files(folder=None, chapter="ch[0-9][0-9]"):
 
 
 class Marker:
-    """Marks the notebooks of one chapter under one seed. A context manager, as its Nursery is."""
+    """Marks the notebooks of one chapter under one seed. A context manager, as its Nursery is.
 
-    def __init__(self, chapter, seed, limits=Limits(), hidden=None, hide=(), fork=None):
+    user: (user id, group id) under which answers run, where the grader runs as root; None: those of the grader.
+    """
+
+    def __init__(self, chapter, seed, limits=Limits(), hidden=None, hide=(), fork=None, user=None):
         cases, files = load_hidden(chapter, hidden)
         self.chapter, self.seed = chapter, seed
         self.public = {id: len(e.cases) for id, e in exercises(chapter).items()}
@@ -123,7 +126,7 @@ class Marker:
         folders = [PACKAGE, *(ROOT / name for name in (".git", "solutions", "tests")), *map(Path, hide),
                    *([Path(hidden)] if hidden else [])]
         config = {"chapter": chapter, "modules": loaded_by(chapter), "setup": self.setup(), "hidden": files,
-                  "hide": [str(f.resolve()) for f in folders if f.is_dir()],
+                  "hide": [str(f.resolve()) for f in folders if f.is_dir()], "user": list(user) if user else None,
                   "references": {id: [e.reference.__module__, e.reference.__name__]
                                  for id, e in self.exercises.items()}}
         self.nursery = Nursery(config, limits) if fork is None else Nursery(config, limits, fork=fork)

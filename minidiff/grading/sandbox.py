@@ -9,6 +9,7 @@ import ctypes
 import os
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -19,7 +20,7 @@ SCRATCH_MB = 64  # of the folder in which an isolated answer may write
 NEW_USER, NEW_NET, NEW_PID, NEW_MOUNT, NEW_IPC = 0x10000000, 0x40000000, 0x20000000, 0x00020000, 0x08000000
 READ_ONLY, RECURSIVE, PRIVATE = 1, 1 << 14, 1 << 18
 SYS_MOUNT_SETATTR, AT_FDCWD, AT_RECURSIVE = 442, -100, 0x8000
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38
 CAPABILITIES_VERSION = 0x20080522
 
 
@@ -39,6 +40,26 @@ def limit(memory, cpu, files):
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
     resource.setrlimit(resource.RLIMIT_FSIZE, (files, files))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def folder_for(user, parent):
+    """A new folder in `parent` that belongs to `user`, (user id, group id), or to this process where that is None."""
+    folder = tempfile.mkdtemp(dir=parent)
+    if user:
+        os.chmod(parent, 0o711)
+        os.chown(folder, *user)
+    return folder
+
+
+def become(user):
+    """Go on as another user, (user id, group id), for good; only root can (Linux, macOS). None: stay who you are."""
+    if not user:
+        return
+    os.setgroups([])
+    os.setgid(user[1])
+    os.setuid(user[0])
+    if LINUX:
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # keeps /proc/self its own: `isolate` writes there
 
 
 def isolate(folder, hidden=()):

@@ -25,7 +25,7 @@ def collect(folder, notebooks):
     kept, ignored = {}, []
     for path in sorted(p for p in Path(folder).rglob("*") if p.is_file() and not _hidden(p, folder)):
         name = path.relative_to(folder).as_posix()
-        chapter, prefix = _chapter(path, notebooks)
+        chapter, prefix = chapter_of(path, notebooks)
         parents = path.relative_to(folder).parts[:-1]
         student = parents[0] if parents else NUMBERS.sub("", prefix.rstrip("_- "))
         if chapter is None or path.is_symlink():
@@ -43,7 +43,8 @@ def _hidden(path, folder):
     return any(part.startswith((".", "__")) for part in path.relative_to(folder).parts)
 
 
-def _chapter(path, notebooks):
+def chapter_of(path, notebooks):
+    """(the chapter that a file is named like, what stands before that in its name), or (None, '')."""
     for chapter, stem in notebooks.items():
         match = re.fullmatch(rf"(.*?){re.escape(stem)}{SUFFIX}\.ipynb", path.name, re.IGNORECASE | re.DOTALL)
         if match:
