@@ -144,7 +144,7 @@ class Marker:
 
     def sheet(self, submission):
         """All marks of a submission. Raises nothing for what a file holds."""
-        say = (submission.student, submission.chapter, submission.path.name)
+        say = (submission.student, submission.chapter, answers.readable(submission.path.name))
         try:
             cells = answers.read(submission.path)
         except (answers.Unreadable, OSError) as error:

@@ -10,7 +10,7 @@ import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 from tqdm import tqdm
@@ -185,7 +185,8 @@ def file_names(students):
     names, taken = {}, {"grades", "run"}
     for student in sorted(students):
         stem = re.sub(r"[^\w.-]+", "_", student).strip("._")[:80] or "student"
-        names[student] = next(name for n in count(1) if (name := stem if n == 1 else f"{stem}-{n}").lower() not in taken)
+        free = (name for name in chain([stem], (f"{stem}-{n}" for n in count(2))) if name.lower() not in taken)
+        names[student] = next(free)
         taken.add(names[student].lower())
     return names
 
@@ -198,10 +199,15 @@ def page(sheet):
     for mark in sheet.marks:
         if mark.state == "to be read":
             lines += ["", f"## {mark.id}: to be read (up to {mark.of} points)", "",
-                      *(f"> {line}" for line in (mark.text or "nothing written").splitlines())]
+                      *quoted(mark.text or "nothing written")]
             continue
         lines += ["", f"## {mark.id}: {mark.state}, {mark.points:g} of {mark.of} points", ""]
         lines += [f"- {'ok' if c.passed else 'MISS'}: {c.says}" + (f"\n  {c.miss}" if c.miss else "")
                   for c in mark.cases] or ([mark.note] if mark.note else [])
         lines += [f"\nHint: {hint}" for hint in [next((c.hint for c in mark.cases if c.hint), "")] if hint]
     return "\n".join(lines)
+
+
+def quoted(text):
+    """The lines of a student's text, as a quotation in Markdown."""
+    return [f"> {line}" for line in text.splitlines()]
