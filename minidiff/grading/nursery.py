@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from minidiff.exercises.judge import Attempt
-from minidiff.grading import child, sandbox, wire
+from minidiff.grading import sandbox, wire
 
+CHILD = Path(__file__).with_name("child.py")
 GRACE = 20.0  # seconds beyond its own limits after which a process is taken for dead
 START = 120.0  # seconds that a chapter may take to load
+KEPT = ("PATH", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT", "MINIDIFF_DATA")  # of the environment
 DEATHS = 2  # of one answer, after which its other cases do not run
 
 
@@ -31,11 +33,17 @@ class Nursery:
     """Runs answers of one chapter, one after the other. A context manager: at its end no process is left."""
     config: dict
     limits: Limits
-    isolated: bool = False
     fork: bool = sandbox.CAN_FORK
+    isolate: bool = True  # where the system can
+    said: set = field(default_factory=set)  # what its jobs said of being isolated
     _process: subprocess.Popen = None
     _frames: queue.Queue = field(default_factory=queue.Queue)
     _folder: tempfile.TemporaryDirectory = None
+
+    @property
+    def isolated(self):
+        """Did every answer run isolated? Also False while none has run."""
+        return self.said == {True}
 
     def __enter__(self):
         self._folder = tempfile.TemporaryDirectory(prefix="minidiff-grading-", ignore_cleanup_errors=True)
@@ -64,7 +72,9 @@ class Nursery:
         """Run one job and fill `tried`. Returns why it stopped, or ''."""
         try:
             self._start()
-            child.write_frame(self._process.stdin, b"j", wire.pack(job, limit=8 * wire.LIMIT))
+            wire.write_frame(self._process.stdin, b"j", wire.pack(job, limit=8 * wire.LIMIT, text=wire.HEADER))
+        except wire.WireError:
+            return "the answer and what it uses are too long to be run"
         except (OSError, queue.Empty):
             self._stop()
             return "the grader's process for answers could not be started"
@@ -79,36 +89,41 @@ class Nursery:
                 return "the process ended before the answer was given (exit)"
             if frame[0] == b"e":
                 end = wire.unpack(frame[1])
-                self.isolated = end["isolated"]
+                self.said.add(end["isolated"])
                 if not self.fork:
                     self._stop()
                 return end["stopped"]
             _take(frame[1], [i for i, _ in job["cases"]], tried)
 
     def _start(self):
-        if self._process is not None:
+        if self._process is not None and self._process.poll() is None:
             return
-        package = Path(child.__file__).parents[2]
-        keep = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "SYSTEMROOT", "MINIDIFF_DATA")}
+        self._stop()  # what an earlier answer may have left of it
+        package = CHILD.parents[2]
+        keep = {k: v for k, v in os.environ.items() if k in KEPT}
         env = keep | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "Agg",
                       "PYTHONPATH": str(package), "HOME": self._folder.name, "TMPDIR": self._folder.name,
                       "PYTHONDONTWRITEBYTECODE": "1", "MPLCONFIGDIR": self._folder.name}
-        self._process = subprocess.Popen([sys.executable, "-P", "-s", child.__file__], stdin=subprocess.PIPE,
+        self._process = subprocess.Popen([sys.executable, "-P", "-s", CHILD], stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE, env=env, cwd=self._folder.name,
                                          start_new_session=sandbox.CAN_FORK)
         self._frames = queue.Queue()
         threading.Thread(target=_listen, args=(self._process.stdout, self._frames), daemon=True).start()
-        limits = {"timeout": float(self.limits.timeout), "cpu": self.limits.cpu,
-                  "memory": int(self.limits.memory * 2**30), "files": self.limits.files * 2**20}
-        child.write_frame(self._process.stdin, b"c", wire.pack(
-            self.config | limits | {"fork": self.fork, "folder": self._folder.name}))
+        own = {"fork": self.fork, "isolate": self.isolate, "folder": self._folder.name,
+               "timeout": float(self.limits.timeout), "cpu": self.limits.cpu,
+               "memory": int(self.limits.memory * 2**30), "files": self.limits.files * 2**20}
+        wire.write_frame(self._process.stdin, b"c", wire.pack(self.config | own | {"hide": self._hidden_folders()}))
         if self._frames.get(timeout=START) is None:
             raise OSError("the process ended while it loaded the chapter")
+
+    def _hidden_folders(self):
+        kept = sandbox.needed(self._folder.name)
+        return [str(f) for folder in self.config["hide"] for f in sandbox.coverable(Path(folder).resolve(), kept)]
 
     def _stop(self):
         if self._process is None:
             return
-        for pid in [*sandbox.descendants(self._process.pid), self._process.pid]:
+        for pid in [*sandbox.descendants(self._process.pid), self._process.pid, *sandbox.strays(self._folder.name)]:
             sandbox.end(pid)
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
@@ -122,7 +137,7 @@ class Nursery:
 def _listen(stream, frames):
     """Put every frame of a stream in a queue, and None at its end."""
     try:
-        while frame := child.read_frame(stream):
+        while frame := wire.read_frame(stream):
             frames.put(frame)
     except (OSError, ValueError):
         pass
