@@ -14,6 +14,7 @@ import select
 import shutil
 import signal
 import sys
+import tempfile
 import time
 
 import torch
@@ -99,6 +100,8 @@ def relay(source, outgoing, config, pid):
         if not ready:
             continue
         chunk = os.read(source, 1 << 20)
+        if not chunk and isolated is None:
+            return "the grader could not prepare a process for the answer", None
         if not chunk:
             return ending(pid, config["cpu"]), isolated
         buffer, total = buffer + chunk, total + len(chunk)

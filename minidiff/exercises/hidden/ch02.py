@@ -43,7 +43,8 @@ HIDDEN = {
     ),
     "ch02.kl_gauss": (
         Case("broadcasts: one mean and one variance for a whole batch", lambda g: (
-            normal(g, 3, 2, 4, 4), torch.rand((), generator=g).double() + 0.1, normal(g), torch.tensor(0.7).double())),
+            normal(g, 3, 2, 4, 4), torch.rand((), generator=g).double() + 0.1, normal(g, 1)[0],
+            torch.tensor(0.7).double())),
         Case("is right for variances of very different size", lambda g: (
             *gaussians(6)(g)[:2], normal(g, 6), torch.logspace(-4, 4, 6, dtype=torch.float64))),
     ),
