@@ -51,7 +51,7 @@ def write_folder(folder, make):
     """Write the files {path: text} that make() gives into a new or empty folder. Raises GradingError."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise GradingError(f"{folder} is {'not empty' if folder.is_dir() else 'a file'}: name a new or empty folder")
-    files, new, temporary = make(), not folder.exists(), None
+    files, new = make(), not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder, prefix=".export-"))
@@ -61,12 +61,14 @@ def write_folder(folder, make):
         for part in sorted(temporary.iterdir()):
             os.rename(part, folder / part.name)
         temporary.rmdir()
-    except OSError as error:
-        if temporary:
-            shutil.rmtree(temporary, ignore_errors=True)
-            if new:
-                shutil.rmtree(folder, ignore_errors=True)
-        raise GradingError(f"{folder}: cannot be written ({error.strerror or error})") from None
+    except BaseException as error:
+        for part in folder.iterdir() if folder.is_dir() else ():  # all ours: the folder was new or empty
+            shutil.rmtree(part) if part.is_dir() else part.unlink()
+        if new and folder.is_dir():
+            folder.rmdir()
+        if isinstance(error, OSError):
+            raise GradingError(f"{folder}: cannot be written ({error.strerror or error})") from None
+        raise
 
 
 def write_zip(file, make):

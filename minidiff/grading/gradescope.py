@@ -22,11 +22,13 @@ import nbformat
 from minidiff.exercises.core import report
 from minidiff.exercises.judge import Result
 from minidiff.grading.mark import PACKAGE, ROOT, GradingError, Marker, notebooks
+from minidiff.grading.nursery import Limits
 from minidiff.grading.submissions import Submission, chapter_of
 from minidiff.training.checkpoint import write_whole
 
 TEXTS = Path(__file__).parent / "texts"
 PROGRAMS = ("setup.sh", "run_autograder")
+LIMITS = Limits(memory=2.0)  # GiB that one answer may take: less than a container of 4 GB has left
 STOPPED = ("The grader was stopped before it was done, most likely because its container has too little memory or time. "
            "This is no fault of your notebook: please tell your teacher.")
 
@@ -36,7 +38,8 @@ def archive(chapters, seed):
     stems = [notebooks()[chapter] for chapter in chapters]
     about = Template((TEXTS / "gradescope.md").read_text(encoding="utf-8"))
     files = {name: (TEXTS / name).read_text(encoding="utf-8") for name in PROGRAMS} | {
-        "README.md": about.substitute(seed=seed, files=", ".join(f"`{stem}.ipynb`" for stem in stems)),
+        "README.md": about.substitute(seed=seed, memory=f"{LIMITS.memory:g}",
+                                      files=", ".join(f"`{stem}.ipynb`" for stem in stems)),
         "settings.json": json.dumps({"chapters": chapters, "seed": seed}), "requirements.txt": requirements()}
     for stem in stems:
         files[f"chapters/{stem}.ipynb"] = without_outputs(ROOT / "chapters" / f"{stem}.ipynb")
@@ -125,7 +128,8 @@ def graded(root, chapters, seed, user):
     found, notes = handed_in(root / "submission", chapters)
     sheets = []
     for chapter, file in found.items():
-        with Marker(chapter, seed, hide=(root / "submission", root / "results"), user=user) as marker:
+        hide = (root / "submission", root / "results")
+        with Marker(chapter, seed, LIMITS, hide=hide, user=user) as marker:
             sheets.append(marker.sheet(Submission("student", chapter, file)))
     notes += [f"{s.file} could not be graded: {s.problem}." for s in sheets if s.problem]
     entries = [entry(mark) for sheet in sheets for mark in sheet.marks]
