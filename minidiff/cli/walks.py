@@ -81,7 +81,7 @@ def trained(checkpoint, device="cpu"):
     try:
         module = recipe(name)
     except ValueError:
-        raise CheckpointError(f"{file} says that it is of the recipe {name!r}, which this course does not have") from None
+        raise CheckpointError(f"{file} is of the recipe {name!r}, which this course does not have") from None
     if not hasattr(module, "sample"):
         raise CheckpointError(f"{file} is a model of the recipe {name}, which draws no pictures")
     net, *rest = module.load(file)
