@@ -36,9 +36,10 @@ def main():
     args = parser.parse_args()
     judge = load_judge()
     record = json.loads(FILE.read_text()) if FILE.exists() else {
-        "what": "Frechet distance to the MNIST training set, in the features of mnist-classifier, of digits drawn by "
-                "mnist-ddpm; the first 200 of a cell of 500 are measured too",
-        "seed": SEED, "real": floor(judge), "hardware": hardware(), "torch": torch.__version__, "cells": []}
+        "what": "digits drawn by mnist-ddpm: Frechet distance to the MNIST training set in the features of mnist-classifier "
+                "(of the first 200 of a cell of 500 too), and the spread of the pixels of a picture, mean and standard "
+                "error over pictures; real: the same of test images, mean and standard deviation over disjoint sets",
+        "seed": SEED, "real": real(judge), "hardware": hardware(), "torch": torch.__version__, "cells": []}
     known = {(cell["eta"], cell["steps"]) for cell in record["cells"] if str(args.n) in cell["distance"]}
     for steps in args.steps:
         for eta in args.etas:
@@ -53,7 +54,14 @@ def cell_of(judge, eta, steps, n):
     start = time.monotonic()
     digits = drawn(eta, steps, n)
     distance = {str(size): round(judge.distance(digits[:size]), 1) for size in SIZES if size <= n}
-    return {"eta": eta, "steps": steps, "distance": distance, "seconds": round(time.monotonic() - start, 1)}
+    return {"eta": eta, "steps": steps, "distance": distance, "spread": spread(digits),
+            "seconds": round(time.monotonic() - start, 1)}
+
+
+def spread(images):
+    """The standard deviation of the pixels of a picture: [mean over pictures, standard error of the mean]."""
+    each = images.flatten(1).std(dim=1)
+    return [round(float(each.mean()), 4), round(float(each.std()) / len(each) ** 0.5, 4)]
 
 
 def drawn(eta, steps, n):
@@ -65,12 +73,13 @@ def drawn(eta, steps, n):
     return torch.cat([last(ddim(denoiser, x, times, path, eta, generator)) for x in starts.split(BATCH)])
 
 
-def floor(judge):
-    """The same distance of real test images: {size: [mean, standard deviation] over disjoint sets of this size}."""
+def real(judge):
+    """What real test images give: the distance of disjoint sets of each size, and the spread of all of them."""
     images = load_data("mnist", "test")[0]
     images = images[torch.randperm(len(images), generator=torch.Generator().manual_seed(SEED))]
     values = {size: torch.tensor([judge.distance(x) for x in images.split(size)]) for size in SIZES}
-    return {str(size): [round(float(v.mean()), 1), round(float(v.std()), 1)] for size, v in values.items()}
+    distance = {str(size): [round(float(v.mean()), 1), round(float(v.std()), 1)] for size, v in values.items()}
+    return {"distance": distance, "spread": spread(images)}
 
 
 if __name__ == "__main__":
