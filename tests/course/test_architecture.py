@@ -8,8 +8,8 @@ from graphlib import TopologicalSorter
 
 import pytest
 
-from tests.course.tree import (CHAPTERS, PACKAGE, ROOT, TOOLS, course, homes, imported, modules, notebook_code,
-                               notebooks, own, parsed)
+from tests.course.tree import (CHAPTERS, PACKAGE, ROOT, TOOLS, WRITTEN, course, homes, imported, modules,
+                               notebook_code, notebooks, own, parsed)
 
 RUNTIME = {"numpy", "torch", "scipy", "matplotlib", "tqdm", "safetensors", "minidiff"}
 
@@ -52,6 +52,10 @@ def test_chapters_are_a_ladder_of_prerequisites():
         assert set(course()[chapter]["prerequisites"]) <= {c for c in CHAPTERS if c < chapter}
 
 
+def test_every_chapter_was_timed_and_runs_within_two_minutes():
+    assert {c: course()[c]["seconds"] for c in WRITTEN if not 0 < course()[c]["seconds"] <= 120} == {}
+
+
 @pytest.mark.parametrize("module", sorted(modules()))
 def test_a_module_imports_only_modules_of_its_chapter_or_before(module):
     home = homes(module)[0]
@@ -59,7 +63,7 @@ def test_a_module_imports_only_modules_of_its_chapter_or_before(module):
     assert above == {}, f"{module} is of chapter {home}"  # "tools" sorts after every chapter, so it is above them all
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("chapter", WRITTEN)
 def test_the_notebooks_of_a_chapter_import_only_what_is_known_by_then(chapter):
     for file in notebooks(chapter):
         names = {m for tree in notebook_code(file) for m in own(imported(tree))}
