@@ -59,6 +59,11 @@ def test_every_number_of_steps_ends_in_a_finite_picture_which_is_the_last_answer
             torch.testing.assert_close(x, x0, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("name", ["multistep-2x0", "multistep-3x0", "multistep-2eps", "multistep-3eps"])
+def test_a_walk_ends_in_a_finite_picture(name):
+    assert all(x.isfinite().all() for n in (2, 3, 4) for _, x, _ in run(name, PATHS["vp"], n)[2])
+
+
 @every_solver
 def test_one_step_to_clean_data_is_the_denoisers_picture(name):
     denoiser, times, steps = run(name, PATHS["vp"], 1)
