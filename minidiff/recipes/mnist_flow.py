@@ -67,7 +67,7 @@ def load(checkpoint):
     return net.eval().requires_grad_(False), flow_path(), FLOW, about
 
 
-def sample(net, n, steps=10, seed=0, sampler="heun", device="cpu", batch=250, progress=None, labels=None):
+def sample(net, n, steps=5, seed=0, sampler="heun", device="cpu", batch=250, progress=None, labels=None):
     """n digits (n, 1, 28, 28) in [-1, 1] on the CPU, by `steps` steps in t; the same seed gives the same pictures.
 
     sampler: "euler" (`steps` evaluations of the net) or "heun" (2 steps - 1). labels: (n,) int in 0..10, 10 for any;
