@@ -121,9 +121,9 @@ def logit_normal_times(n, generator, mean=0.0, std=1.0):
 def shift_times(t, factor):
     """Move times towards noise: factor t / (1 + (factor - 1) t), which divides alpha / sigma by the factor.
 
-    t: any shape, in [0, 1]; factor > 0, else ValueError; the ends stay, and factors of two shifts multiply
-    (Esser et al. 2024, eq. 23, with factor = sqrt(m / n) for m in place of n pixels).
+    t: any shape, in [0, 1]; factor > 0, else ValueError; the factors of two shifts multiply (Esser et al. 2024, eq. 23,
+    with factor = sqrt(m / n) for m in place of n pixels). Written so that 0 and 1 stay what they are in floating point.
     """
     if not factor > 0:
         raise ValueError(f"factor must be positive, got {factor}")
-    return factor * t / (1 + (factor - 1) * t)
+    return factor * t / (factor * t + (1 - t))
