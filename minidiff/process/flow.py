@@ -110,14 +110,6 @@ def cfm_loss(velocity, x0, t, eps, path):
     return (velocity(x_t, t) - velocity_of(x0, eps, t, path)).square().mean()
 
 
-def logit_normal_times(n, generator, mean=0.0, std=1.0):
-    """n times in (0, 1), float64, whose logit is N(mean, std^2): most in the middle (Esser et al. 2024, eq. 19).
-
-    A mean above 0 prefers noise, t near 1.
-    """
-    return torch.sigmoid(mean + std * torch.randn(n, generator=generator, dtype=torch.float64))
-
-
 def shift_times(t, factor):
     """Move times towards noise: factor t / (1 + (factor - 1) t), which divides alpha / sigma by the factor.
 

@@ -9,7 +9,8 @@ from minidiff.data.load import load as load_data
 from minidiff.models.labels import LabelEmbedding, drop_labels
 from minidiff.models.unet import UNet
 from minidiff.process.denoiser import denoiser_of
-from minidiff.process.flow import FLOW, cfm_loss, flow_path, logit_normal_times
+from minidiff.process.flow import FLOW, cfm_loss, flow_path
+from minidiff.process.weighted_loss import logit_normal_times
 from minidiff.recipes.run import Run
 from minidiff.samplers.flow import euler_flow, heun_flow
 from minidiff.samplers.step import last
