@@ -110,20 +110,12 @@ def cfm_loss(velocity, x0, t, eps, path):
     return (velocity(x_t, t) - velocity_of(x0, eps, t, path)).square().mean()
 
 
-def logit_normal_times(n, generator, mean=0.0, std=1.0):
-    """n times in (0, 1), float64, whose logit is N(mean, std^2): most in the middle (Esser et al. 2024, eq. 19).
-
-    A mean above 0 prefers noise, t near 1.
-    """
-    return torch.sigmoid(mean + std * torch.randn(n, generator=generator, dtype=torch.float64))
-
-
 def shift_times(t, factor):
     """Move times towards noise: factor t / (1 + (factor - 1) t), which divides alpha / sigma by the factor.
 
-    t: any shape, in [0, 1]; factor > 0, else ValueError; the ends stay, and factors of two shifts multiply
-    (Esser et al. 2024, eq. 23, with factor = sqrt(m / n) for m in place of n pixels).
+    t: any shape, in [0, 1]; factor > 0, else ValueError; the factors of two shifts multiply (Esser et al. 2024, eq. 23,
+    with factor = sqrt(m / n) for m in place of n pixels). Written so that 0 and 1 stay what they are in floating point.
     """
     if not factor > 0:
         raise ValueError(f"factor must be positive, got {factor}")
-    return factor * t / (1 + (factor - 1) * t)
+    return factor * t / (factor * t + (1 - t))

@@ -9,7 +9,8 @@ from minidiff.data.load import load as load_data
 from minidiff.models.labels import LabelEmbedding, drop_labels
 from minidiff.models.unet import UNet
 from minidiff.process.denoiser import denoiser_of
-from minidiff.process.flow import FLOW, cfm_loss, flow_path, logit_normal_times
+from minidiff.process.flow import FLOW, cfm_loss, flow_path
+from minidiff.process.weighted_loss import logit_normal_times
 from minidiff.recipes.run import Run
 from minidiff.samplers.flow import euler_flow, heun_flow
 from minidiff.samplers.step import last
@@ -67,7 +68,7 @@ def load(checkpoint):
     return net.eval().requires_grad_(False), flow_path(), FLOW, about
 
 
-def sample(net, n, steps=10, seed=0, sampler="heun", device="cpu", batch=250, progress=None, labels=None):
+def sample(net, n, steps=5, seed=0, sampler="heun", device="cpu", batch=250, progress=None, labels=None):
     """n digits (n, 1, 28, 28) in [-1, 1] on the CPU, by `steps` steps in t; the same seed gives the same pictures.
 
     sampler: "euler" (`steps` evaluations of the net) or "heun" (2 steps - 1). labels: (n,) int in 0..10, 10 for any;

@@ -9,7 +9,8 @@ import torch
 from minidiff.evaluation.flow_map import gaussian_flow_map
 from minidiff.evaluation.gaussian import Gaussian
 from minidiff.process.couplings import straightness
-from minidiff.process.flow import logit_normal_times, shift_times, velocity_of
+from minidiff.process.flow import shift_times, velocity_of
+from minidiff.process.weighted_loss import logit_normal_times
 from minidiff.samplers.flow import heun_flow, sde_flow
 from minidiff.samplers.reflow import reflow_pairs
 from tests.ch09.worlds import MIXTURE, PATHS, STRAIGHT, exact, gen, grid, inner_times, randn, velocity

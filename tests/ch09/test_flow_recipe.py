@@ -7,7 +7,8 @@ import torch
 
 from minidiff.data.load import load as load_data
 from minidiff.evaluation.digits import load_judge
-from minidiff.process.flow import FLOW, flow_path, logit_normal_times
+from minidiff.process.flow import FLOW, flow_path
+from minidiff.process.weighted_loss import logit_normal_times
 from minidiff.recipes import mnist_flow
 from minidiff.recipes.run import CHECKPOINTS, save_model, train
 from minidiff.training.errors import CheckpointError
