@@ -155,8 +155,8 @@ def run(job, config, drivers, space, out):
         try:
             body = wire.pack({"index": index} | told)
         except BaseException as error:
-            words = str(error) if isinstance(error, wire.WireError) else f"gives something unreadable ({type(error)})"
-            body = wire.pack({"index": index, "error": words})
+            told = str(error) if isinstance(error, wire.WireError) else f"cannot be read ({type(error).__name__})"
+            body = wire.pack({"index": index, "error": told})
         write_frame(out, b"m", body)
     write_frame(out, b"d", b"")
 

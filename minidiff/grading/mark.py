@@ -11,7 +11,7 @@ import minidiff
 from minidiff.exercises.core import Case, chapters, exercises
 from minidiff.exercises.judge import Attempt, Outcome, expected_of, impurity, inputs_of, summary, verdict
 from minidiff.grading import answers
-from minidiff.grading.notebook import exercise_of, tags
+from minidiff.grading.notebook import WRITE_HERE, exercise_of, tags
 from minidiff.grading.nursery import Limits, Nursery
 
 PACKAGE = Path(minidiff.__file__).resolve().parent
@@ -209,5 +209,5 @@ def manual(chapter):
 
 def _to_be_read(cells, id, points):
     text = answers.written(cells, id)
-    untouched = text is None or text.strip() in ("", "*Write your answer here.*")
+    untouched = text is None or text.strip() in ("", WRITE_HERE)
     return Mark(id, "to be read", 0.0, points, "nothing written" if untouched else "", (), "" if untouched else text)

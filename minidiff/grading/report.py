@@ -6,6 +6,7 @@ from itertools import combinations
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
 from minidiff.grading import answers
 from minidiff.grading.mark import GradingError, notebooks
@@ -14,6 +15,7 @@ from minidiff.plotting import DATA, FIXED, LEARNED, use_house_style
 from minidiff.training.checkpoint import write_whole
 
 FEW = 4  # students: an answer that more of them share is the usual one, and says nothing about a pair
+SHOWN = 10  # pairs on the screen; the file has all
 STATES = {"passed": FIXED, "not passed": LEARNED, "not started": DATA, "missing": "#000000"}
 
 
@@ -38,17 +40,16 @@ def command(args):
         raise GradingError(f"{args.out}: no marks there; `python -m minidiff.grading run` writes them") from None
     for chapter in sorted({s["chapter"] for s in sheets}):
         own = [s for s in sheets if s["chapter"] == chapter]
-        said = lines(chapter, own)
-        print("\n".join(said))
+        head, *said = lines(chapter, own)
         page = args.out / f"report-{chapter}"
-        write_whole(f"{page}.md", "\n".join([f"# {said[0]}", "", *said[1:], *to_be_read(own)]) + "\n")
+        write_whole(f"{page}.md", "\n".join([f"# {head}", "", *said, *to_be_read(own)]) + "\n")
         draw(own, chapter, f"{page}.png")
-        print(f"  more in {page}.md, the distribution of the points in {page}.png")
+        print(head, *lines(chapter, own, SHOWN)[1:], f"More in {page}.md and, as a picture, in {page}.png", sep="\n")
     return 0
 
 
-def lines(chapter, sheets):
-    """The report of a chapter, line by line, without the written answers."""
+def lines(chapter, sheets, shown=None):
+    """The report of a chapter, line by line, without the written answers; shown: how many pairs (None: all)."""
     out = [f"{chapter}: {len(sheets)} notebooks, {sum(bool(s['problem']) for s in sheets)} of them unreadable"]
     for id, marks in by_exercise(sheets).items():
         states, missed = Counter(m["state"] for m in marks), Counter()
@@ -62,7 +63,8 @@ def lines(chapter, sheets):
     pairs, usual = alike(sheets, own_answers(chapter))
     if pairs or usual:
         out += ["", "The same up to names and comments (a fact, not a verdict):", ""]
-    out += [f"- {a} and {b}: {', '.join(ids)}" for (a, b), ids in pairs]
+    out += [f"- {a} and {b}: {', '.join(ids)}" for (a, b), ids in pairs[:shown]]
+    out += [f"- {len(pairs) - shown} more pairs"] if shown is not None and len(pairs) > shown else []
     return out + [f"- {id}: {len(students)} students{', as in solutions/' if own else ''}"
                   for id, students, own in usual]
 
@@ -121,12 +123,15 @@ def own_answers(chapter):
 
 def draw(sheets, chapter, path):
     """The distribution of the points, and how each exercise stands, as a picture."""
-    use_house_style()
     marks = by_exercise(sheets)
+    if not marks:  # the grader failed on every file
+        return
+    use_house_style()
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 1.6 + 0.3 * max(5, len(marks))))
     of, points = max(s["of"] for s in sheets), sorted(s["points"] for s in sheets)
     left.hist(points, bins=range(int(of) + 2), align="left", rwidth=0.9, color=FIXED)
-    left.set(title=f"{chapter}: half of the class has {points[len(points) // 2]:g} points or more",
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
+    left.set(title=f"{chapter}: half have {points[len(points) // 2]:.3g} points or more",
              xlabel=f"points (of {of}), rounded down", ylabel="notebooks")
     start = [0] * len(marks)
     for state, colour in STATES.items():

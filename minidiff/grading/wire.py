@@ -30,7 +30,7 @@ class WireError(Exception):
 
 
 class Stranger:
-    """A value of another kind, on the grader's side: it equals nothing."""
+    """A value of another kind, on the grader's side: it equals nothing. The name of its class says the kind."""
 
 
 def pack(value, limit=LIMIT, text=TEXT):
@@ -144,8 +144,8 @@ def _value(tree, data, at):
             pairs[key], at = _value(item, data, at)
         return pairs, at
     if kind == "other":
-        name = str(body).split()[-1] if str(body).split()[-1:] else "thing"
-        return type(name if name.isidentifier() else "Thing", (Stranger,), {})(), at
+        words = "".join(c if c.isprintable() else " " for c in str(body)).split()
+        return type(" ".join(words[1:]) or "thing", (Stranger,), {})(), at
     name, shape, requires_grad = body
     dtype, count = DTYPES[name], math.prod(shape)
     if kind not in ("tensor", "numpy") or any(type(n) is not int or n < 0 for n in shape):

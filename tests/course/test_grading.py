@@ -3,6 +3,7 @@
 import contextlib
 import os
 import time
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,71 +13,59 @@ from minidiff.exercises.core import exercises
 from minidiff.grading import mark, run, sandbox
 from minidiff.grading.mark import Marker, notebooks
 from minidiff.grading.nursery import Limits
-from minidiff.grading.submissions import Submission, collect
+from minidiff.grading.submissions import Submission
 from tests.submissions import ID, corpus, save, solved, with_answers
 from tests.submissions.notebooks import ODD
 
 CORPUS = {known.name: known for known in corpus()}
-NEXT = {"ch01.q_sample": "ch01.snr", "ch04.ResBlock": "ch04.ancestral"}  # graded right after the one that misbehaves
+NEXT = "ch01.snr"  # is graded after those answers that leave something changed, and must not notice
+LEAVES = {"changes_sys_modules", "changes_the_folder_and_the_environment", "draws_from_the_global_random_state",
+          "fork_bomb", "kills_its_parent", "leaves_gradients_off", "leaves_processes", "leaves_the_random_state",
+          "leaves_threads", "os_exit", "patched_builtins", "patched_tensor_methods", "segmentation_fault",
+          "sets_the_default_dtype", "sets_the_number_of_threads", "thaws_the_memory"}
 LIMITS = Limits(timeout=4.0, memory=2.0)
 BOUND = 2 * LIMITS.timeout + 15.0  # seconds for one notebook, on a machine that is busy with other things
 SEED = 11
 PLACES = (".", "/tmp", "/var/tmp", os.path.expanduser("~"), os.path.dirname(minidiff.__file__))
 
 
-class Narrow(Marker):
-    """A Marker that asks for two exercises alone, and notes how long each notebook took."""
-
-    seconds = {}
-
-    def __init__(self, *arguments, isolate=True, **options):
-        super().__init__(*arguments, **options)
-        self.exercises = {id: e for id, e in self.exercises.items() if id in {*NEXT, *NEXT.values()}}
-        self.nursery.isolate = isolate
-
-    def sheet(self, submission):
-        start = time.monotonic()
-        sheet = super().sheet(submission)
-        self.seconds[submission.student] = time.monotonic() - start
-        return sheet
-
-
-def marks(folder):
-    """Grade a folder as one class: {student: {id: Mark}}."""
-    found, ignored = collect(folder, notebooks())
-    assert not ignored
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "Marker", Narrow)
-        sheets, isolated = run.grade(found, SEED, LIMITS, hide=(folder,))
-    return {s.student: {m.id: m for m in s.marks} for s in sheets}, isolated
-
-
 @pytest.fixture(scope="module")
-def graded(tmp_path_factory):
-    """The marks of all answers in tests/submissions, and whether they ran isolated."""
-    folder = tmp_path_factory.mktemp("class")
-    for name, known in CORPUS.items():
-        chapter = known.id.split(".")[0]
-        save(with_answers(chapter, {known.id: known.cells}), folder / name, chapter)
-    return marks(folder)
+def markers():
+    """A Marker of each chapter, started when it is first asked for."""
+    with contextlib.ExitStack() as stack:
+        yield cache(lambda chapter: stack.enter_context(Marker(chapter, SEED, LIMITS)))
+
+
+def asked(marker, path, *ids):
+    """The marks of some exercises in a notebook, {id: Mark}, and the seconds that they took."""
+    everything, start = marker.exercises, time.monotonic()
+    marker.exercises = {id: everything[id] for id in ids}
+    try:
+        sheet = marker.sheet(Submission("student", marker.chapter, path))
+    finally:
+        marker.exercises = everything
+    return {m.id: m for m in sheet.marks}, time.monotonic() - start
 
 
 @pytest.mark.parametrize("known", CORPUS.values(), ids=CORPUS)
-def test_an_answer_gets_the_mark_that_it_must_get(known, graded):
-    sheets, isolated = graded
-    if known.isolated and not isolated:
+def test_an_answer_gets_the_mark_that_it_must_get(known, markers, tmp_path):
+    marker = markers(known.id[:4])
+    after = [NEXT] if known.name in LEAVES else []
+    path = save(with_answers(marker.chapter, {known.id: known.cells}), tmp_path, marker.chapter)
+    got, seconds = asked(marker, path, known.id, *after)
+    if known.isolated and not marker.nursery.isolated:
         pytest.skip("this kernel lets nobody isolate a process")
-    assert known.meets(sheets[known.name][known.id]), sheets[known.name][known.id]
-    assert sheets[known.name][NEXT[known.id]].state == "passed"
-    assert Narrow.seconds[known.name] < BOUND
+    assert known.meets(got[known.id]), got[known.id]
+    assert all(got[id].state == "passed" for id in after) and seconds < BOUND
 
 
-def test_nothing_is_left_behind(graded):
-    assert len(CORPUS) >= 80
-    assert not [place for place in PLACES if graded[1] and Path(place, "minidiff-was-here").exists()]
+def test_nothing_is_left_behind(markers):
+    assert len(CORPUS) >= 80 and LEAVES <= set(CORPUS)
+    assert not [p for p in PLACES if markers("ch01").nursery.isolated and Path(p, "minidiff-was-here").exists()]
     if sandbox.LINUX:
-        assert not [p for p in sandbox.descendants(os.getpid()) if "sleep(1000)" in about(p, "cmdline")]
-        assert not [p for p in sandbox.descendants(os.getpid()) if "Z" in about(p, "stat").rpartition(")")[2][:3]]
+        below = sandbox.descendants(os.getpid())
+        assert len(below) == sum(markers(chapter).nursery._process is not None for chapter in notebooks())
+        assert not [p for p in below if "Z" in about(p, "stat").rpartition(")")[2][:3]]
 
 
 def about(pid, what):
@@ -85,52 +74,46 @@ def about(pid, what):
     return ""
 
 
-@pytest.fixture(scope="module")
-def odd(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("odd")
-    for name, (make, _, _) in ODD.items():
-        path = save(solved("ch01"), folder / name, "ch01")
-        made = make(solved("ch01"))
-        path.write_bytes(made) if isinstance(made, bytes) else save(made, folder / name, "ch01")
-    return marks(folder)[0]
-
-
 @pytest.mark.parametrize("name", ODD)
-def test_an_odd_notebook_is_a_row_with_the_mark_that_it_must_get(name, odd):
-    _, state, points = ODD[name]
-    assert (odd[name][ID].state, odd[name][ID].points) == (state, points), odd[name][ID]
-    assert Narrow.seconds[name] < BOUND
+def test_an_odd_notebook_is_a_row_with_the_mark_that_it_must_get(name, markers, tmp_path):
+    make, state, points = ODD[name]
+    made = make(solved("ch01"))
+    path = save({} if isinstance(made, bytes) else made, tmp_path, "ch01")
+    if isinstance(made, bytes):
+        path.write_bytes(made)
+    got, seconds = asked(markers("ch01"), path, ID)
+    assert (got[ID].state, got[ID].points) == (state, points) and seconds < BOUND, got[ID]
 
 
 HOSTILE = ("endless_loop", "fork_bomb", "leaves_processes", "kills_its_parent", "os_exit", "searches_the_memory")
 
 
 def test_without_name_spaces_no_answer_escapes_either(tmp_path):
-    paths = {name: save(with_answers("ch01", {ID: CORPUS[name].cells}), tmp_path / name, "ch01") for name in HOSTILE}
-    with Narrow("ch01", SEED, Limits(2.0, memory=2.0), isolate=False) as marker:
-        sheets = {name: marker.sheet(Submission(name, "ch01", path)) for name, path in paths.items()}
+    with Marker("ch01", SEED, Limits(2.0, memory=2.0)) as marker:
+        marker.nursery.isolate = False
+        for name in HOSTILE:
+            path = save(with_answers("ch01", {ID: CORPUS[name].cells}), tmp_path / name, "ch01")
+            got, _ = asked(marker, path, ID, NEXT)
+            assert CORPUS[name].meets(got[ID]) and got[NEXT].state == "passed", (name, got)
         folder = marker.nursery._folder.name
     assert not marker.nursery.isolated
-    for name, sheet in sheets.items():
-        got, after = sheet.marks[:2]
-        assert CORPUS[name].meets(got) and (after.id, after.state) == (NEXT[ID], "passed"), (name, got, after)
     assert not sandbox.strays(folder) and not Path(folder).exists()
 
 
 @pytest.mark.parametrize("chapter", notebooks())
-def test_the_solution_gets_full_marks_and_an_untouched_chapter_none(chapter):
-    with Marker(chapter, SEED) as marker:
-        full = marker.sheet(run.solution(chapter))
-        none = marker.sheet(Submission("none", chapter, mark.ROOT / "chapters" / run.solution(chapter).path.name))
+def test_the_solution_gets_full_marks_and_an_untouched_chapter_none(chapter, markers):
+    full = markers(chapter).sheet(run.solution(chapter))
+    path = mark.ROOT / "chapters" / run.solution(chapter).path.name
+    none = markers(chapter).sheet(Submission("none", chapter, path))
     assert (full.state, full.points) == ("passed", sum(e.points for e in exercises(chapter).values()))
     assert (none.state, none.points) == ("not started", 0)
     assert {m.state for m in none.marks} == {"not started", "to be read"}
 
 
 def test_a_system_without_fork_gives_the_same_marks():
-    with Narrow("ch01", SEED, fork=False) as marker:
-        sheet = marker.sheet(run.solution("ch01"))
-    assert sheet.state == "passed" and not marker.nursery.isolated
+    with Marker("ch01", SEED, fork=False) as marker:
+        got, _ = asked(marker, run.solution("ch01").path, ID)
+    assert got[ID].state == "passed" and not marker.nursery.isolated
     assert "no fork" in without_fork()
 
 
