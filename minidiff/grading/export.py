@@ -32,11 +32,11 @@ def command(args):
     """Run `export` with parsed arguments. Returns the exit status; raises GradingError."""
     if args.target not in TARGETS:
         raise GradingError(f"no export for {args.target!r}; there are {' and '.join(TARGETS)}")
-    wanted = sorted({f"ch{n.zfill(2)}" for n in args.chapter} or notebooks())
-    unknown = [chapter[2:] for chapter in wanted if chapter not in notebooks()]
+    unknown = [n for n in args.chapter if f"ch{n.zfill(2)}" not in notebooks()]
     if unknown:
         raise GradingError(f"no chapter {unknown[0]} with exercises; there are "
                            f"{', '.join(chapter[2:] for chapter in notebooks())}")
+    wanted = sorted({f"ch{n.zfill(2)}" for n in args.chapter} or notebooks())
     seed = random.SystemRandom().randrange(2**31) if args.seed is None else args.seed
     if args.target == "nbgrader":
         write_folder(args.place, lambda: nbgrader.course(wanted, seed))

@@ -29,8 +29,8 @@ from minidiff.training.checkpoint import write_whole
 TEXTS = Path(__file__).parent / "texts"
 PROGRAMS = ("setup.sh", "run_autograder")
 LIMITS = Limits(memory=2.0)  # GiB that one answer may take: less than a container of 4 GB has left
-STOPPED = ("The grader was stopped before it was done, most likely because its container has too little memory or time. "
-           "This is no fault of your notebook: please tell your teacher.")
+STOPPED = ("The grader was stopped before it was done, most likely because its container has too little memory or "
+           "time. This is no fault of your notebook: please tell your teacher.")
 
 
 def archive(chapters, seed):
@@ -56,7 +56,7 @@ def packed(files):
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as pack:
         for path, content in sorted(files.items()):
             entry = zipfile.ZipInfo(path)
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.compress_type, entry.create_system = zipfile.ZIP_DEFLATED, 3  # Unix: the modes count
             entry.external_attr = (0o755 if path in PROGRAMS else 0o644) << 16
             pack.writestr(entry, content)
     return stream.getvalue()

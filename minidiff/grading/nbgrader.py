@@ -24,7 +24,10 @@ from minidiff.grading.notebook import BEGIN, CHECK, END, WRITE_HERE, exercise_of
 CONFIG = f'''\
 """nbgrader's settings for this course: `nbgrader` reads them in the folder in which it is started."""
 
+import os
+
 c = get_config()
+os.environ.pop("MINIDIFF_STRICT", None)  # a miss must not raise: it earns a part of the points
 c.CourseDirectory.course_id = "minidiff"
 
 # What takes the place of a solution, and of a written answer: the same as in the course's own notebooks.

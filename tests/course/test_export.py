@@ -20,7 +20,7 @@ def everything(folder):
     (["nbgrader", "file"], "file is a file: name a new or empty folder"),
     (["nbgrader", "file/new"], "file/new: cannot be written (Not a directory)"),
     (["nbgrader", "new", "--chapter", "77"], "no chapter 77 with exercises; there are 01, "),
-    (["nbgrader", "new", "--chapter", "01", "--chapter", "x"], "no chapter 0x with exercises; there are 01, "),
+    (["nbgrader", "new", "--chapter", "01", "--chapter", "x"], "no chapter x with exercises; there are 01, "),
     (["gradescope", "new"], "new: the name of an autograder ends in .zip"),
     (["gradescope", "old.zip"], "old.zip exists already: delete it, or choose another name"),
     (["gradescope", "file/new.zip"], "cannot write file/new.zip: "),

@@ -24,6 +24,7 @@ from tests.course.handed_in import WRONG, chapter, solved, three
 
 SEED = 5
 STEM = notebooks()["ch01"]
+COMMANDS = [["generate_assignment", STEM], ["autograde", STEM], ["generate_feedback", STEM], ["export"]]
 
 
 def source(name):
@@ -126,6 +127,13 @@ def test_a_miss_that_the_check_cell_does_not_see_is_told(capsys):
     assert "  MISS is the power of the picture over the power of the noise\n         " in capsys.readouterr().out
 
 
+def test_the_readme_says_what_to_run_and_names_the_seed():
+    readme = nbgrader.course(["ch01"], SEED)["README.md"]
+    blocks = "".join(re.findall(r"```\n(.*?)```", readme, re.S)).splitlines()
+    assert [line.split()[1:] for line in blocks if line.startswith("nbgrader ")] == COMMANDS
+    assert f"--seed {SEED}\n" in readme and "$" not in readme
+
+
 # --- with nbgrader itself -------------------------------------------------------------------------------------------
 
 @pytest.fixture(scope="module")
@@ -134,10 +142,10 @@ def course(tmp_path_factory):
     pytest.importorskip("nbgrader")
     folder = tmp_path_factory.mktemp("nbgrader") / "course"
     assert main(["export", "nbgrader", str(folder), "--chapter", "01", "--seed", str(SEED)]) == 0
-    nbgrader_command(folder, "generate_assignment", STEM)
+    nbgrader_command(folder, *COMMANDS[0])
     release = read(folder / "release" / STEM / f"{STEM}.ipynb")
     three(release, lambda name: folder / "submitted" / name / STEM / f"{STEM}.ipynb")
-    for words in (["autograde", STEM], ["generate_feedback", STEM], ["export"]):
+    for words in COMMANDS[1:]:
         nbgrader_command(folder, *words)
     return folder
 
