@@ -11,7 +11,7 @@ from minidiff.samplers.multistep import better_value
 
 
 def corrected_value(past, new):
-    """The mean over a step, weighted as in the form "x0", of the polynomial through past answers and the one at its end.
+    """The mean over a step, with the weight of the form "x0", of a polynomial through past answers and that at its end.
 
     past: [(lambda, answer), ...], the newest, at the start of the step, first; new: (lambda, answer) at its end. With
     one past answer it is the mean of the two (Zhao et al. 2023, UniC-1 with B_2); with more, the weights w_j solve

@@ -81,7 +81,7 @@ def noise_of(path):
 
 
 def compare(kind, path, sampler, n, noise=False, **options):
-    """The error between a scheduler of diffusers with n steps and a sampler of ours on the same levels, with one noise."""
+    """The error between a scheduler of diffusers with n steps and a sampler of ours, on one grid and with one noise."""
     scheduler = scheduler_of(kind, n, **options)
     times = torch.unique_consecutive(scheduler.sigmas)
     x = normal(50, 2) * (times[0] if path is VE else 1)

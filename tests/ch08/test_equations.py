@@ -169,7 +169,8 @@ def test_the_value_of_3m(form):
     f, h = normal(3, 2), 0.6
     first, second = differences(f)
     z = -h if form == "x0" else h
-    slope, to_slope, to_curve = first + (LAM[0] - LAM[1]) * second, h * phi(2, z) / phi(1, z), h**2 * phi(3, z) / phi(1, z)
+    slope = first + (LAM[0] - LAM[1]) * second
+    to_slope, to_curve = h * phi(2, z) / phi(1, z), h**2 * phi(3, z) / phi(1, z)
     past = [(torch.tensor(u, dtype=torch.float64), answer) for u, answer in zip(LAM, f)]
     for published, curve in ((False, 2 * second), (True, second)):
         value = value_3m(past, torch.tensor(LAM[0] + h, dtype=torch.float64), form, published)
