@@ -203,7 +203,7 @@ INVERT = Exercise(
              form_of_way_up, kind="shape", hint="@torch.no_grad() above the function, yield in the loop"),
     ),
     hints=("the loop of `ddim`, with the roles of s and t exchanged: zip(times[:-1], times[1:]) gives (s, t), s < t",
-           "equation (7.4) with s and t exchanged, solved for the x that is unknown",
+           "equation (7.5) with s and t exchanged, both sides times alpha",
            "alpha and sigma are numbers: float(path.alpha(t))"))
 
 
