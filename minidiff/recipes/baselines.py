@@ -75,7 +75,8 @@ def diffusion_loss(net, x, generator):
     return denoising_loss(net, x, the_path(), V, generator)
 
 
-NETS = {"vae": lambda: VAE(code=CODE), "gan": lambda: GAN(code=CODE), "diffusion": lambda: UNet(channels=(32, 48), patch=2, width=64)}
+NETS = {"vae": lambda: VAE(code=CODE), "gan": lambda: GAN(code=CODE),
+        "diffusion": lambda: UNet(channels=(32, 48), patch=2, width=64)}
 LOSSES = {"vae": vae_loss, "gan": gan_loss, "diffusion": diffusion_loss}
 
 
