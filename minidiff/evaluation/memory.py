@@ -21,8 +21,8 @@ def memorisation_ratio(samples, train, test):
     """How near samples come to the training set, over how near pictures come that it never saw, a float.
 
     samples: (N, ...), train: (M, ...), test: (K, ...), of one shape. The median distance to the nearest of `train`, of
-    the samples over the test pictures: about 1 for fresh pictures, 0 for copies; style moves it too, so that faint
-    pictures come below 1. (The comparison with held-out data is that of Meehan et al. 2020.) Raises ValueError when the
+    the samples over the test pictures: about 1 for fresh pictures, 0 for copies; style moves it too, so that copies
+    under grain come near 1. (The comparison with held-out data is that of Meehan et al. 2020.) Raises ValueError when the
     shapes differ.
     """
     near, far = (nearest(x, train)[0].median() for x in (samples, test))
