@@ -103,8 +103,8 @@ def find(codes, id, lesson=()):
     """The cell that answers an exercise, by its name. Code or None.
 
     Of several it is one that is not the untouched stub, if possible the answer's own cell, if possible one that does
-    more than import the name; and of these the last. lesson: sources of the chapter's own cells, which answer nothing (a first version may have the
-    same name).
+    more than import the name; and of these the last. lesson: sources of the chapter's own cells, which answer nothing
+    (a first version may have the same name).
     """
     name, stub = id.split(".")[1], f'NotImplementedError("{id}")'
     start = re.compile(rf"^(def|class)\s+{name}\b", re.M)

@@ -35,9 +35,20 @@ def main():
     for stream in (0, 1, 2):
         os.dup2(null, stream)
     config = wire.unpack(read_frame(incoming)[1])
-    drivers, space = load(config)
+    with contextlib.suppress(BrokenPipeError):  # the grader is gone
+        serve(config, incoming, outgoing)
+    shutil.rmtree(config["folder"], ignore_errors=True)  # where a grader that is gone cannot
+
+
+def serve(config, incoming, outgoing):
+    """Load the chapter, say so, and run jobs until there are no more."""
+    try:
+        drivers, space = load(config)
+    except Exception as error:
+        write_frame(outgoing, b"e", wire.pack({"failed": f"loading the chapter {sentence(error)}"}))
+        return
     sandbox.adopt()
-    write_frame(outgoing, b"e", wire.pack({}))
+    write_frame(outgoing, b"e", wire.pack({"failed": ""}))
     while frame := read_frame(incoming):
         job = wire.unpack(frame[1])
         if config["fork"]:
@@ -46,7 +57,7 @@ def main():
             os.chdir(config["folder"])
             run(job, config, drivers, space, outgoing)
             write_frame(outgoing, b"e", wire.pack({"stopped": "", "isolated": False}))
-            os._exit(0)
+            os._exit(0)  # whatever threads the answer has left
 
 
 def supervise(job, config, drivers, space, outgoing, incoming):
@@ -66,6 +77,7 @@ def supervise(job, config, drivers, space, outgoing, incoming):
                     with contextlib.suppress(OSError):
                         os.close(fd)
             sandbox.become(config["user"])
+            sandbox.die_with_parent()
             sandbox.limit(config["memory"], config["cpu"], config["files"])
             isolated = config["isolate"] and sandbox.isolate(folder, config["hide"])
             with os.fdopen(sink, "wb") as out:
@@ -74,24 +86,29 @@ def supervise(job, config, drivers, space, outgoing, incoming):
         finally:
             os._exit(0)
     os.close(sink)
-    stopped, isolated = relay(source, outgoing, config, pid)
-    os.close(source)
-    sandbox.kill(pid)
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        stopped, isolated = relay(source, outgoing, incoming, config | job, pid)
+    finally:
+        os.close(source)
+        sandbox.kill(pid)
+        shutil.rmtree(folder, ignore_errors=True)
     write_frame(outgoing, b"e", wire.pack({"stopped": stopped, "isolated": isolated}))
 
 
-def relay(source, outgoing, config, pid):
+def relay(source, outgoing, incoming, config, pid):
     """Copy frames until the job says that it is done, ends, or breaks a limit. Returns (why it stopped, isolated).
 
-    isolated is None until the job has said it, in its first frame.
+    isolated is None until the job has said it, in its first frame. That something comes in means that the grader is
+    gone: it asks for nothing else before this job ends.
     """
     buffer, total, isolated, timeout = b"", 0, None, config["timeout"]
     begun = latest = watched = time.monotonic()
     while True:
-        ready = select.select([source], [], [], 0.1)[0]
+        ready = select.select([source, incoming], [], [], 0.1)[0]
         now = time.monotonic()
-        if now - latest > timeout or now - begun > 6 * timeout:
+        if incoming in ready:
+            return "the grader is gone", isolated
+        if now - latest > timeout or now - begun > config["seconds"]:
             return f"ran over {timeout:g} s", isolated
         if now - watched > WATCH:
             watched = now

@@ -21,8 +21,8 @@ ABOUT = f"""Writes the skeleton of an exercise, such as `new ch07.my_exercise`, 
                                   of one before, has already, else a new module (--module)
   minidiff/exercises/ch07_my_exercise.py          its title, points, minutes and hints, and the cases that learners see
   minidiff/exercises/hidden/ch07_my_exercise.py   cases that only the grader runs: other shapes, dtypes, arguments
-  tests/mutants/ch07_my_exercise.py               at least {MUTANTS} wrong answers, from real mistakes, and {ALTERNATIVES} right
-                                                  ones that are written in another way
+  tests/mutants/ch07_my_exercise.py               wrong answers, {MUTANTS} or more, from real mistakes, and right ones,
+                                                  {ALTERNATIVES} or more, that are written in another way
   solutions/07_*.ipynb            three cells at the end; move them to their place
   course.toml                     the new modules
 

@@ -1,28 +1,33 @@
 """The grader's side of the processes that run students' code: one for each chapter, started when it is needed."""
 
+import contextlib
 import os
 import queue
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import matplotlib
 
 from minidiff.exercises.judge import Attempt
 from minidiff.grading import sandbox, wire
 
 CHILD = Path(__file__).with_name("child.py")
-GRACE = 20.0  # seconds beyond its own limits after which a process is taken for dead
+GRACE = 20.0  # seconds beyond the limits after which a process that should keep them is taken for dead
 START = 120.0  # seconds that a chapter may take to load
 KEPT = ("PATH", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT", "MINIDIFF_DATA")  # of the environment
+CALLS = 6  # an answer may take as long as so many calls
 DEATHS = 2  # of one answer, after which its other cases do not run
 
 
 @dataclass(frozen=True)
 class Limits:
     """What one call and one answer may use."""
-    timeout: float = 10.0  # seconds of wall clock of one call; an answer has six times as many
+    timeout: float = 10.0  # seconds of wall clock of one call; an answer has CALLS times as many
     cpu: int = 60  # seconds of processor
     memory: float = 4.0  # GiB beyond what the loaded chapter has
     files: int = 16  # MB of one file
@@ -55,32 +60,38 @@ class Nursery:
 
     def attempts(self, id, name, code, inputs):
         """An Attempt for each case. inputs: [tuple of arguments]. Never raises for what an answer does."""
-        tried, left, deaths = {}, list(range(len(inputs))), 0
+        with contextlib.suppress(OSError, queue.Empty):  # said by the job, which tries again
+            self._start()
+        tried, left, deaths, end = {}, list(range(len(inputs))), 0, time.monotonic() + CALLS * self.limits.timeout
         while left:
-            stopped = self._job({"id": id, "name": name, "code": code, "cases": [[i, inputs[i]] for i in left]}, tried)
+            job = {"id": id, "name": name, "code": code, "cases": [[i, inputs[i]] for i in left]}
+            stopped = self._job(job, tried, end)
             died = next((i for i in left if i not in tried), None)
             left = [i for i in left if i not in tried and i != died]
             if died is not None:
                 deaths += 1
                 tried[died] = Attempt(error=stopped or "the process ended before the answer was given")
-            if deaths == DEATHS or len(tried) == deaths == 1 and died == 0 and "process ended" not in stopped:
+            at_once = len(tried) == deaths == 1 and died == 0 and "process ended" not in stopped
+            if deaths == DEATHS or at_once or time.monotonic() > end:
                 tried |= {i: Attempt(error="did not run: an earlier call stopped the process") for i in left}
                 left = []
         return [tried[i] for i in range(len(inputs))]
 
-    def _job(self, job, tried):
-        """Run one job and fill `tried`. Returns why it stopped, or ''."""
+    def _job(self, job, tried, end):
+        """Run one job and fill `tried`, until the time `end`. Returns why it stopped, or ''."""
         try:
             self._start()
+            job |= {"seconds": end - time.monotonic()}
             wire.write_frame(self._process.stdin, b"j", wire.pack(job, limit=8 * wire.LIMIT, text=wire.HEADER))
         except wire.WireError:
             return "the answer and what it uses are too long to be run"
-        except (OSError, queue.Empty):
+        except (OSError, queue.Empty) as error:
             self._stop()
-            return "the grader's process for answers could not be started"
+            return f"the grader's process for answers could not be started ({error})"
         while True:
             try:
-                frame = self._frames.get(timeout=self.limits.timeout + GRACE)
+                left = min(self.limits.timeout, max(0.0, end - time.monotonic()))
+                frame = self._frames.get(timeout=left + (GRACE if self.fork else 0))
             except queue.Empty:
                 self._stop()
                 return f"ran over {self.limits.timeout:g} s"
@@ -88,11 +99,11 @@ class Nursery:
                 self._stop()
                 return "the process ended before the answer was given (exit)"
             if frame[0] == b"e":
-                end = wire.unpack(frame[1])
-                self.said.add(end["isolated"])
+                ended = wire.unpack(frame[1])
+                self.said.add(ended["isolated"])
                 if not self.fork:
                     self._stop()
-                return end["stopped"]
+                return ended["stopped"]
             _take(frame[1], [i for i, _ in job["cases"]], tried)
 
     def _start(self):
@@ -103,7 +114,7 @@ class Nursery:
         keep = {k: v for k, v in os.environ.items() if k in KEPT}
         env = keep | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "Agg",
                       "PYTHONPATH": str(package), "HOME": self._folder.name, "TMPDIR": self._folder.name,
-                      "PYTHONDONTWRITEBYTECODE": "1", "MPLCONFIGDIR": self._folder.name}
+                      "PYTHONDONTWRITEBYTECODE": "1", "MPLCONFIGDIR": matplotlib.get_cachedir()}
         self._process = subprocess.Popen([sys.executable, "-P", "-s", CHILD], stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE, env=env, cwd=self._folder.name,
                                          start_new_session=sandbox.CAN_FORK)
@@ -113,8 +124,10 @@ class Nursery:
                "timeout": float(self.limits.timeout), "cpu": self.limits.cpu,
                "memory": int(self.limits.memory * 2**30), "files": self.limits.files * 2**20}
         wire.write_frame(self._process.stdin, b"c", wire.pack(self.config | own | {"hide": self._hidden_folders()}))
-        if self._frames.get(timeout=START) is None:
-            raise OSError("the process ended while it loaded the chapter")
+        frame = self._frames.get(timeout=START)
+        failed = wire.unpack(frame[1])["failed"] if frame else "it ended while it loaded the chapter"
+        if failed:
+            raise OSError(failed)
 
     def _hidden_folders(self):
         kept = sandbox.needed(self._folder.name)
@@ -123,14 +136,18 @@ class Nursery:
     def _stop(self):
         if self._process is None:
             return
-        for pid in [*sandbox.descendants(self._process.pid), self._process.pid, *sandbox.strays(self._folder.name)]:
-            sandbox.end(pid)
-        self._process.wait()
+        below = [*sandbox.descendants(self._process.pid), self._process.pid]
+        for _ in range(50):  # some may be started while others are killed
+            for pid in below:
+                sandbox.end(pid)
+            self._process.wait()
+            below = sandbox.strays(self._folder.name)
+            if not below:
+                break
+            time.sleep(0.02)
         for stream in (self._process.stdin, self._process.stdout):
-            try:
+            with contextlib.suppress(OSError):
                 stream.close()
-            except OSError:
-                pass
         self._process = None
 
 
@@ -152,7 +169,7 @@ def _take(body, asked, tried):
         words = {key: str(told.get(key, ""))[:300] for key in ("error", "changed")}
         words = {key: "".join(c if c.isprintable() else " " for c in text) for key, text in words.items()}
         flags = {key: told.get(key) is True for key in ("unwritten", "drew")}
-        if index in asked and index not in tried:
+        if type(index) is int and index in asked and index not in tried:
             tried[index] = Attempt(told.get("value"), **words, **flags)
     except (wire.WireError, AttributeError, KeyError, TypeError):
         pass

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from minidiff.grading import answers, sandbox, wire
 from minidiff.grading.mark import ROOT, GradingError, Marker, Sheet, hidden_files, load_hidden, notebooks
-from minidiff.grading.nursery import Limits
+from minidiff.grading.nursery import CALLS, Limits
 from minidiff.grading.submissions import Submission, collect
 from minidiff.training.checkpoint import write_whole
 
@@ -27,7 +27,7 @@ ABOUT = f"""Marks every notebook in SUBMISSIONS and writes OUT/grades.csv, and a
 SUBMISSIONS holds a folder for each student, or files named STUDENT_ID_NN_name.ipynb as course sites give them; what is
 neither is listed at the end. Only the answers of a notebook run, each in a process of its own, under these limits:
 
-  one call           {LIMITS.timeout:g} s of wall clock (--timeout), and six times as much for all calls of one answer
+  one call           {LIMITS.timeout:g} s of wall clock (--timeout), {CALLS} times as much for all calls of one answer
   processor time     {LIMITS.cpu} s for one answer
   memory             {LIMITS.memory:g} GiB for one answer, beyond what the chapter has loaded (--memory; Linux)
   one file           {LIMITS.files} MB; where isolated {sandbox.SCRATCH_MB} MB in all, and only in a folder of its own
@@ -41,7 +41,7 @@ system without fork (Windows) keeps the wall clock alone. Student code still run
 it, use a container.
 
 --hidden DIR takes chNN.py files with HIDDEN = {{id: (Case, ...)}}, like those in minidiff/exercises/hidden, in their
-place; a folder whose cases the course's own solutions do not pass is refused."""
+place. Before a class is graded the course's own solutions are: where one does not pass, nothing is."""
 
 
 def add_command(commands):
@@ -79,7 +79,7 @@ def command(args):
     except OSError as error:
         raise GradingError(f"{out}: cannot be made ({error.strerror})") from None
     for chapter in sorted({s.chapter for s in found}):
-        try_hidden(chapter, args.hidden)
+        trial(chapter, args.hidden)
     seed = random.SystemRandom().randrange(2**31) if args.seed is None else args.seed
     limits = Limits(args.timeout, LIMITS.cpu, args.memory, LIMITS.files)
     with tqdm(total=len(found), unit="notebook") as bar:
@@ -91,13 +91,19 @@ def command(args):
     return 0
 
 
-def try_hidden(chapter, folder):
-    """Load a chapter's hidden cases, and grade the solutions on a teacher's own. Raises GradingError."""
-    if load_hidden(chapter, folder)[1] and folder:
-        with Marker(chapter, 0, LIMITS, folder) as marker:
-            for mark in marker.sheet(solution(chapter)).marks:
-                if mark.state not in ("passed", "to be read"):
-                    raise GradingError(f"{folder}: the course's own solution of {mark.id} does not pass: {mark.note}")
+def trial(chapter, hidden=None):
+    """Grade the course's own solution of a chapter, so that a class is not graded where right answers fail.
+
+    Raises GradingError: for hidden cases that are wrong, and for a machine on which answers do not run.
+    """
+    load_hidden(chapter, hidden)
+    if not solution(chapter).path.exists():
+        return
+    with Marker(chapter, 0, LIMITS, hidden) as marker:
+        for mark in marker.sheet(solution(chapter)).marks:
+            if mark.state not in ("passed", "to be read"):
+                raise GradingError(f"{chapter} is not graded: the course's own solution of {mark.id} does not pass "
+                                   f"here ({mark.note}){f': look at the cases in {hidden}' if hidden else ''}")
 
 
 def solution(chapter):

@@ -30,6 +30,12 @@ def adopt():
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def die_with_parent():
+    """End this process when the one that started it ends, whatever happens to that one (Linux)."""
+    if LINUX:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
 def limit(memory, cpu, files):
     """Limit this process and its children: bytes beyond what it has now, seconds of processor, bytes of one file."""
     import resource
@@ -79,6 +85,7 @@ def isolate(folder, hidden=()):
         Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
     except OSError:
         return False
+    die_with_parent()  # once more: the kernel forgets it when rights change
     child = os.fork()
     if child:
         status = os.waitpid(child, 0)[1]
@@ -86,7 +93,7 @@ def isolate(folder, hidden=()):
             signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
             os.kill(os.getpid(), os.WTERMSIG(status))
         os._exit(os.WEXITSTATUS(status))
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    die_with_parent()
     failed = libc.mount(b"none", b"/", None, PRIVATE | RECURSIVE, None)
     failed |= libc.mount(b"proc", b"/proc", b"proc", 0, None)
     for path in hidden:

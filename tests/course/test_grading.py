@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import subprocess
+import sys
 import time
 from functools import cache
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 
 import minidiff
 from minidiff.exercises.core import exercises
-from minidiff.grading import mark, run, sandbox
+from minidiff.grading import mark, nursery, run, sandbox
 from minidiff.grading.mark import Marker, notebooks
 from minidiff.grading.nursery import Limits
 from minidiff.grading.submissions import Submission
@@ -31,9 +33,14 @@ PLACES = (".", "/tmp", "/var/tmp", os.path.expanduser("~"), os.path.dirname(mini
 
 @pytest.fixture(scope="module")
 def markers():
-    """A Marker of each chapter, started when it is first asked for."""
+    """A Marker of each chapter, started, and its chapter loaded, when it is first asked for."""
     with contextlib.ExitStack() as stack:
-        yield cache(lambda chapter: stack.enter_context(Marker(chapter, SEED, LIMITS)))
+        @cache
+        def marker(chapter):
+            started = stack.enter_context(Marker(chapter, SEED, LIMITS))
+            asked(started, run.solution(chapter).path, next(iter(started.exercises)))
+            return started
+        yield marker
 
 
 def asked(marker, path, *ids):
@@ -63,15 +70,10 @@ def test_nothing_is_left_behind(markers):
     assert len(CORPUS) >= 80 and LEAVES <= set(CORPUS)
     assert not [p for p in PLACES if markers("ch01").nursery.isolated and Path(p, "minidiff-was-here").exists()]
     if sandbox.LINUX:
-        below = sandbox.descendants(os.getpid())
-        assert len(below) == sum(markers(chapter).nursery._process is not None for chapter in notebooks())
-        assert not [p for p in below if "Z" in about(p, "stat").rpartition(")")[2][:3]]
-
-
-def about(pid, what):
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/{what}").read_text()
-    return ""
+        kept = [markers(chapter).nursery for chapter in ("ch01", "ch04")]
+        pids = [pid for nursery in kept for pid in sandbox.descendants(nursery._process.pid)]
+        assert not pids, [Path(f"/proc/{pid}/cmdline").read_text() for pid in pids]  # nor a zombie
+        assert all(len(sandbox.strays(nursery._folder.name)) == 1 for nursery in kept)
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -98,6 +100,48 @@ def test_without_name_spaces_no_answer_escapes_either(tmp_path):
         folder = marker.nursery._folder.name
     assert not marker.nursery.isolated
     assert not sandbox.strays(folder) and not Path(folder).exists()
+
+
+GRADER = """
+import sys
+from pathlib import Path
+from minidiff.grading.mark import Marker
+from minidiff.grading.submissions import Submission
+with Marker("ch01", 0) as marker:
+    marker.nursery.isolate = sys.argv[1] == "isolated"
+    print(marker.nursery._folder.name, flush=True)
+    marker.sheet(Submission("a", "ch01", Path(sys.argv[2])))
+"""
+
+
+@pytest.mark.skipif(not sandbox.LINUX, reason="other systems do not end a process with its parent")
+@pytest.mark.parametrize("how", ["isolated", "in sight"])
+def test_nothing_outlives_a_grader_that_is_killed(how, tmp_path):
+    loop = CORPUS["endless_sleep"].cells[-1].replace("q_sample", "linear_betas")
+    path = save(with_answers("ch01", {"ch01.linear_betas": [loop]}), tmp_path, "ch01")
+    with subprocess.Popen([sys.executable, "-c", GRADER, how, path], stdout=subprocess.PIPE, text=True) as grader:
+        folder = Path(grader.stdout.readline().strip())
+        wait(lambda: any(path.is_dir() for path in folder.iterdir()))  # an answer runs
+        grader.kill()
+    wait(lambda: not sandbox.strays(str(folder)) and not folder.exists())
+
+
+def wait(done, seconds=120.0):
+    """Wait until something is so, and fail if it never is."""
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_all_calls_of_an_answer_together_have_a_limit(markers, tmp_path):
+    slow = [CORPUS["sleeps_in_every_call"].cells[-1].replace("0.05", "0.25")]
+    path = save(with_answers("ch01", {ID: slow}), tmp_path, "ch01")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nursery, "CALLS", 0.25)
+        got, seconds = asked(markers("ch01"), path, ID)
+    assert got[ID].state == "not passed" and seconds < BOUND and got[ID].cases[0].passed
+    assert "ran over" in got[ID].note and "did not run" in got[ID].cases[-2].miss
 
 
 @pytest.mark.parametrize("chapter", notebooks())
