@@ -2,8 +2,9 @@
 
 Run as `python -m benchmarks.grading` in the root of the repository; writes benchmarks/grading.json. It grades three
 classes of chapter 01 (6 exercises) with `python -m minidiff.grading run -j 2`: 100 ordinary students, the same with 5
-endless loops, and everybody in tests/submissions and tests/mutants. Memory is that of all its processes together, shared pages
-counted once, read every half second (Linux); load: how many processes wanted a processor when a class began.
+endless loops, and everybody in tests/submissions and tests/mutants. Memory is that of all its processes together,
+shared pages counted once, read every half second (Linux); load: how many processes wanted a processor when a class
+began.
 """
 
 import csv

@@ -1,8 +1,9 @@
 """Exercises that check themselves: `answer`, `check`, `hint` and `progress`.
 
 A chapter's exercises stand in `minidiff.exercises.chNN` as EXERCISES, a tuple of Exercise (and, if some have a file of
-their own, in `chNN_name`), and are imported when the first of them is asked for. Whatever a learner passes, nothing here raises and nothing goes to stderr; with the
-environment variable MINIDIFF_STRICT=1 an answer that is not right raises `Missed`.
+their own, in `chNN_name`), and are imported when the first of them is asked for. Whatever a learner passes, nothing
+here raises and nothing goes to stderr; with the environment variable MINIDIFF_STRICT=1 an answer that is not right
+raises `Missed`.
 """
 
 import importlib
