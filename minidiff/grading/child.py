@@ -1,4 +1,4 @@
-"""The process in which students' code runs. It is started as a program; never imported by the grader.
+"""The process in which students' code runs. It is started as a program, never imported by the grader.
 
 It loads a chapter once (its modules, our set-up cell, the drivers of its cases), forgets everything that could answer
 an exercise (references, expected values, the cases themselves), and then serves jobs from its standard input: one
@@ -46,7 +46,7 @@ def serve(config, incoming, outgoing):
         drivers, space = load(config)
     except Exception as error:
         write_frame(outgoing, b"e", wire.pack({"failed": f"loading the chapter {sentence(error)}"}))
-        return
+        os._exit(1)
     sandbox.adopt()
     write_frame(outgoing, b"e", wire.pack({"failed": ""}))
     while frame := read_frame(incoming):
@@ -140,7 +140,7 @@ def ending(pid, cpu):
     for _ in range(100):
         done, status, used = os.wait4(pid, os.WNOHANG)
         if done:
-            if used.ru_utime + used.ru_stime >= cpu:
+            if used.ru_utime + used.ru_stime > 0.9 * cpu:
                 return "the process died (too much processor time)"
             if os.WIFSIGNALED(status):
                 number = os.WTERMSIG(status)

@@ -60,7 +60,7 @@ class Nursery:
 
     def attempts(self, id, name, code, inputs):
         """An Attempt for each case. inputs: [tuple of arguments]. Never raises for what an answer does."""
-        with contextlib.suppress(OSError, queue.Empty):  # said by the job, which tries again
+        with contextlib.suppress(OSError):  # said by the job, which tries again
             self._start()
         tried, left, deaths, end = {}, list(range(len(inputs))), 0, time.monotonic() + CALLS * self.limits.timeout
         while left:
@@ -85,7 +85,7 @@ class Nursery:
             wire.write_frame(self._process.stdin, b"j", wire.pack(job, limit=8 * wire.LIMIT, text=wire.HEADER))
         except wire.WireError:
             return "the answer and what it uses are too long to be run"
-        except (OSError, queue.Empty) as error:
+        except OSError as error:
             self._stop()
             return f"the grader's process for answers could not be started ({error})"
         while True:
@@ -124,7 +124,10 @@ class Nursery:
                "timeout": float(self.limits.timeout), "cpu": self.limits.cpu,
                "memory": int(self.limits.memory * 2**30), "files": self.limits.files * 2**20}
         wire.write_frame(self._process.stdin, b"c", wire.pack(self.config | own | {"hide": self._hidden_folders()}))
-        frame = self._frames.get(timeout=START)
+        try:
+            frame = self._frames.get(timeout=START)
+        except queue.Empty:
+            raise OSError(f"loading the chapter took more than {START:g} s") from None
         failed = wire.unpack(frame[1])["failed"] if frame else "it ended while it loaded the chapter"
         if failed:
             raise OSError(failed)

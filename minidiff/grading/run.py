@@ -78,10 +78,10 @@ def command(args):
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise GradingError(f"{out}: cannot be made ({error.strerror})") from None
-    for chapter in sorted({s.chapter for s in found}):
-        trial(chapter, args.hidden)
     seed = random.SystemRandom().randrange(2**31) if args.seed is None else args.seed
     limits = Limits(args.timeout, LIMITS.cpu, args.memory, LIMITS.files)
+    for chapter in sorted({s.chapter for s in found}):
+        trial(chapter, limits, args.hidden)
     with tqdm(total=len(found), unit="notebook") as bar:
         sheets, isolated = grade(found, seed, limits, args.jobs, args.hidden, (folder, out), bar.update)
     write(out, sheets, ignored, seed, sandbox.promises(isolated))
@@ -91,15 +91,15 @@ def command(args):
     return 0
 
 
-def trial(chapter, hidden=None):
+def trial(chapter, limits, hidden=None):
     """Grade the course's own solution of a chapter, so that a class is not graded where right answers fail.
 
-    Raises GradingError: for hidden cases that are wrong, and for a machine on which answers do not run.
+    Raises GradingError: for hidden cases that are wrong, and for limits or a machine with which answers do not run.
     """
     load_hidden(chapter, hidden)
     if not solution(chapter).path.exists():
         return
-    with Marker(chapter, 0, LIMITS, hidden) as marker:
+    with Marker(chapter, 0, limits, hidden) as marker:
         for mark in marker.sheet(solution(chapter)).marks:
             if mark.state not in ("passed", "to be read"):
                 raise GradingError(f"{chapter} is not graded: the course's own solution of {mark.id} does not pass "
