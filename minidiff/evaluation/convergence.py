@@ -17,23 +17,35 @@ def mixture_denoiser(mixture, path):
 def exact_flow(mixture, x, path, t, s, steps=1000):
     """Where the probability-flow ODE of a `Mixture` takes x from time t to time s, up or down: (B, D) float64.
 
-    x: (B, D) at time t; alpha and sigma must be positive at both times. In y = x / alpha and lambda = log(alpha / sigma)
+    x: (B, D) at time t; alpha and sigma must be positive at both times. In y = x / alpha, lambda = log(alpha / sigma)
     the ODE is dy/dlambda = E[x0 | y] - y on every path (Lu et al. 2022, DPM-Solver, eq. 3.4 in other variables), solved
     here by `steps` steps of RK4.
     """
     start, end = lambda_of(path, t), lambda_of(path, s)
 
-    def slope(y, lam):
-        return mixture.denoise(y, torch.ones_like(lam), (-lam).exp()) - y
+    def slopes(state, lam):
+        y, = state
+        return mixture.denoise(y, torch.ones_like(lam), (-lam).exp()) - y,
 
-    y, h = x.double() / path.alpha(t), (end - start) / steps
-    for lam in start + h * torch.arange(steps, dtype=torch.float64):
-        k1 = slope(y, lam)
-        k2 = slope(y + h / 2 * k1, lam + h / 2)
-        k3 = slope(y + h / 2 * k2, lam + h / 2)
-        k4 = slope(y + h * k3, lam + h)
-        y = y + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-    return path.alpha(s) * y
+    state, h = (x.double() / path.alpha(t),), (end - start) / steps
+    for i in range(steps):
+        state = rk4_step(slopes, state, start + i * h, h)
+    return path.alpha(s) * state[0]
+
+
+def rk4_step(slopes, state, u, h):
+    """One step of the classical Runge-Kutta method, from u to u + h: local error h^5, four evaluations.
+
+    slopes: function (state, u) -> tuple of the derivatives of all tensors in the tuple `state`. Returns a tuple alike.
+    """
+    def moved(by, k):
+        return tuple(y + by * dy for y, dy in zip(state, k, strict=True))
+
+    k1 = slopes(state, u)
+    k2 = slopes(moved(h / 2, k1), u + h / 2)
+    k3 = slopes(moved(h / 2, k2), u + h / 2)
+    k4 = slopes(moved(h, k3), u + h)
+    return moved(h / 6, tuple(a + 2 * b + 2 * c + d for a, b, c, d in zip(k1, k2, k3, k4, strict=True)))
 
 
 def order_of_convergence(steps, errors):

@@ -1,11 +1,13 @@
 """mnist-edm: the U-Net of chapter 4 with EDM's inputs, targets and noise levels, drawn with Heun's method."""
 
+from functools import partial
+
 import torch
 
 from minidiff.data.batches import Batches
 from minidiff.data.load import load as load_data
 from minidiff.models.unet import UNet
-from minidiff.process.edm import edm_denoiser_of, edm_loss, ve_path
+from minidiff.process.edm import edm_denoiser_of, edm_loss, f_target, ve_path
 from minidiff.recipes.run import Run
 from minidiff.samplers.heun import heun
 from minidiff.samplers.lambda_grids import karras_sigmas
@@ -50,21 +52,28 @@ def build(preset="cpu", data="mnist", seed=0, rank=0, world=1):
 
 
 def load(checkpoint):
-    """Read a trained net: (denoiser, path, about). Raises CheckpointError when the file is not of this recipe."""
+    """Read a trained net: (net, path, target, about). Raises CheckpointError when the file is not of this recipe."""
     tensors, about = load_checkpoint(checkpoint)
     if about.get("recipe") != "mnist-edm" or "net" not in about:
         raise CheckpointError(f"{checkpoint} is not a model of the recipe mnist-edm")
     net = load_weights(UNet(**about["net"]), tensors, checkpoint).eval().requires_grad_(False)
-    return edm_denoiser_of(of_c_noise(net), the_path(), about["sigma_data"]), the_path(), about
+    return net, the_path(), f_target(SIGMA_DATA), about
 
 
-def sample(denoiser, n, steps=18, seed=0, batch=250):
-    """n digits (n, 1, 28, 28), by `steps` steps of Heun on Karras' grid: 2 steps - 1 evaluations.
+def denoiser(net):
+    """The denoiser of a trained net: what samplers walk with."""
+    return edm_denoiser_of(of_c_noise(net), the_path(), SIGMA_DATA)
 
-    denoiser: as from `load`; the same seed gives the same digits. Raises ValueError unless n >= 1 and steps >= 1.
+
+def sample(net, n, steps=18, seed=0, device="cpu", batch=250, progress=None):
+    """n digits (n, 1, 28, 28) on the CPU, by `steps` steps of Heun on Karras' grid: 2 steps - 1 evaluations.
+
+    The same seed gives the same digits. progress: a callable around the batches (tqdm), or None. Raises ValueError
+    unless n >= 1 and steps >= 1.
     """
     if n < 1:
         raise ValueError(f"n must be at least 1, got {n}")
     times = karras_sigmas(steps, SIGMA_MIN, SIGMA_MAX)
     starts = SIGMA_MAX * torch.randn(n, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
-    return torch.cat([last(heun(denoiser, x, times, the_path())) for x in starts.split(batch)])
+    walk = partial(heun, denoiser(net), times=times, path=the_path())
+    return torch.cat([last(walk(x.to(device))).cpu() for x in (progress or iter)(starts.split(batch))])

@@ -1,5 +1,7 @@
 """DDIM: one family of walks, from the ancestral one (eta = 1) to an ODE (eta = 0), and the ODE walked upwards."""
 
+import math
+
 import torch
 
 from minidiff.samplers.step import step
@@ -32,3 +34,16 @@ def invert(denoiser, x, times, path):
         _, eps = denoiser(x, s if sigma_s > 0 else t)
         x = float(alpha_t / alpha_s) * x + float(sigma_t - alpha_t / alpha_s * sigma_s) * eps
         yield t.item(), x, eps
+
+
+def slerp(a, b, share):
+    """The point of the arc from a to b that has gone `share` of the angle (Song et al. 2021, DDIM, appendix D.5).
+
+    a, b: two noises of one shape; share: 0 gives a, 1 gives b. In between it has the length of noise, which a straight
+    line has not. Raises ValueError for parallel a and b, between which there is no one arc.
+    """
+    cosine = float((a * b).sum() / (a.norm() * b.norm()))
+    if abs(cosine) > 1 - 1e-6:
+        raise ValueError(f"a and b must not be parallel, the cosine of their angle is {cosine:.6g}")
+    angle = math.acos(cosine)
+    return math.sin((1 - share) * angle) / math.sin(angle) * a + math.sin(share * angle) / math.sin(angle) * b

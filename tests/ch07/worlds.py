@@ -42,3 +42,12 @@ def start(name, n=400):
 def arrival(name):
     """Where the exact flow takes the points of `start`: (n, 2)."""
     return exact_flow(MIXTURE, start(name), PATHS[name], *times_of(name, 1), steps=STEPS)
+
+
+def gaussian_denoiser(path, mean, variance):
+    """The exact denoiser of x0 ~ N(mean, variance), every number on its own: (x, t) -> (x0, eps)."""
+    def denoise(x, t):
+        alpha, sigma = path.alpha(t), path.sigma(t)
+        x0 = mean + alpha * variance / (alpha**2 * variance + sigma**2) * (x - alpha * mean)
+        return x0, (x - alpha * x0) / sigma
+    return denoise

@@ -8,7 +8,6 @@ import torch
 
 from minidiff.data.load import load as load_data
 from minidiff.evaluation.digits import load_judge
-from minidiff.process.edm import edm_denoiser_of
 from minidiff.recipes import mnist_edm
 from minidiff.recipes.run import CHECKPOINTS, save_model, train
 from minidiff.training.errors import CheckpointError
@@ -29,9 +28,9 @@ def test_the_recipe_learns_strokes(tmp_path, monkeypatch):
     fitted, record = train(run, tmp_path, steps=60, progress=False)
     assert sum(fitted.losses[-10:]) < 0.8 * sum(fitted.losses[:10])
     assert record["recipe"] == "mnist-edm" and record["sigma_data"] == mnist_edm.SIGMA_DATA
-    denoiser, path, about = mnist_edm.load(tmp_path / "model.safetensors")
-    assert about == run.about and path.T == 80
-    assert mnist_edm.sample(denoiser, 3, steps=2).shape == (3, 1, 28, 28)
+    net, path, target, about = mnist_edm.load(tmp_path / "model.safetensors")
+    assert about == run.about and path.T == 80 and target.name == "F"
+    assert mnist_edm.sample(net, 3, steps=2).shape == (3, 1, 28, 28)
 
 
 def test_sigma_data_is_the_spread_of_the_pixels():
@@ -49,19 +48,18 @@ def test_sampling_starts_at_sigma_max_and_asks_2n_minus_1_times():
     asked = []
 
     def net(x, c_noise):
-        asked.append(float(torch.exp(4 * c_noise)))
+        asked.append(float(torch.exp(4 * c_noise / 1000)))
         return 0 * x
 
-    denoiser = edm_denoiser_of(net, mnist_edm.the_path(), mnist_edm.SIGMA_DATA)
-    digits = mnist_edm.sample(denoiser, 2, steps=5, seed=3)
+    digits = mnist_edm.sample(net, 2, steps=5, seed=3)
     assert len(asked) == 9 and asked[0] == pytest.approx(80) and asked[-1] == pytest.approx(0.002)
-    assert torch.equal(digits, mnist_edm.sample(denoiser, 2, steps=5, seed=3)) and digits.isfinite().all()
+    assert torch.equal(digits, mnist_edm.sample(net, 2, steps=5, seed=3)) and digits.isfinite().all()
 
 
 @pytest.mark.parametrize("wrong, word", [({"n": 0}, "n must"), ({"n": 1, "steps": 0}, "n >= 1 levels")])
 def test_sample_says_what_it_wants(wrong, word):
     with pytest.raises(ValueError, match=word):
-        mnist_edm.sample(lambda x, t: (x, x), **wrong)
+        mnist_edm.sample(lambda x, t: x, **wrong)
 
 
 def test_models_of_other_recipes_are_refused(tmp_path):
@@ -72,9 +70,9 @@ def test_models_of_other_recipes_are_refused(tmp_path):
 
 def test_the_committed_model_draws_digits():
     """100 digits in 9 evaluations: all ten classes, and nearer to real digits than a Gaussian with their covariance."""
-    denoiser, *_ = mnist_edm.load(MODEL)
+    net, *_ = mnist_edm.load(MODEL)
     judge = load_judge()
-    digits = mnist_edm.sample(denoiser, 100, steps=5)
+    digits = mnist_edm.sample(net, 100, steps=5)
     assert len(judge.labels(digits).unique()) == 10 and judge.distance(digits) < 200
 
 

@@ -8,8 +8,8 @@ from graphlib import TopologicalSorter
 
 import pytest
 
-from tests.course.tree import (CHAPTERS, PACKAGE, ROOT, TOOLS, course, homes, imported, modules, notebook_code,
-                               notebooks, own, parsed)
+from tests.course.tree import (CHAPTERS, PACKAGE, ROOT, TOOLS, WRITTEN, course, homes, imported, modules,
+                               notebook_code, notebooks, own, parsed)
 
 RUNTIME = {"numpy", "torch", "scipy", "matplotlib", "tqdm", "safetensors", "minidiff"}
 
@@ -19,9 +19,9 @@ ROOMS = {
     "samplers": {"process"}, "evaluation": {"process", "models", "training", "samplers"},
 }
 
-# The one loop over t that process/ may hold: a bound is by definition the sum of its T terms, and no x is carried
-# from one of them to the next, so nothing walks here.
-SUMS_OVER_T = {"process.elbo.elbo_terms"}
+# The loops that process/ may hold. A bound is by definition the sum of its T terms, and no x is carried from one of
+# them to the next; and a time is found by halving an interval of times. Nothing walks there.
+LOOPS_OF_PROCESS = {"process.elbo.elbo_terms", "process.continuous.time_of"}
 
 
 def imports_of(module):
@@ -52,6 +52,10 @@ def test_chapters_are_a_ladder_of_prerequisites():
         assert set(course()[chapter]["prerequisites"]) <= {c for c in CHAPTERS if c < chapter}
 
 
+def test_every_chapter_was_timed_and_runs_within_two_minutes():
+    assert {c: course()[c]["seconds"] for c in WRITTEN if not 0 < course()[c]["seconds"] <= 120} == {}
+
+
 @pytest.mark.parametrize("module", sorted(modules()))
 def test_a_module_imports_only_modules_of_its_chapter_or_before(module):
     home = homes(module)[0]
@@ -59,7 +63,7 @@ def test_a_module_imports_only_modules_of_its_chapter_or_before(module):
     assert above == {}, f"{module} is of chapter {home}"  # "tools" sorts after every chapter, so it is above them all
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("chapter", WRITTEN)
 def test_the_notebooks_of_a_chapter_import_only_what_is_known_by_then(chapter):
     for file in notebooks(chapter):
         names = {m for tree in notebook_code(file) for m in own(imported(tree))}
@@ -117,7 +121,7 @@ def test_process_has_no_network_and_walks_nowhere(module):
     assert "nn" not in words(module)
     loops = {f"{module}.{f.name}" for f in functions(parsed(module))
              if any(isinstance(node, (ast.For, ast.While)) for node in ast.walk(f))}
-    assert loops == {name for name in SUMS_OVER_T if name.rpartition(".")[0] == module}
+    assert loops == {name for name in LOOPS_OF_PROCESS if name.rpartition(".")[0] == module}
 
 
 @pytest.mark.parametrize("module", of_room("models"))

@@ -10,9 +10,9 @@ import pytest
 from minidiff.exercises.core import exercises, find
 from minidiff.grading.build import ROOT, orphans, outdated, read, solution_files
 from tests.course.rules import drift, outputs, printed, registries, style
-from tests.course.tree import CHAPTERS, course
+from tests.course.tree import WRITTEN, course
 
-NAMES = sorted(f"{course()[chapter]['notebook']}.ipynb" for chapter in CHAPTERS)
+NAMES = sorted(f"{course()[chapter]['notebook']}.ipynb" for chapter in WRITTEN)
 BOTH = [f"{folder}/{name}" for name in NAMES for folder in ("solutions", "chapters")]
 every_notebook = pytest.mark.parametrize("path", BOTH)
 MEGABYTE = 1_000_000
