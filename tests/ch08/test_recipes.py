@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from minidiff.data.load import load as load_data
-from minidiff.evaluation.digits import load_judge
+from minidiff.evaluation.digits import JUDGE, load_judge
 from minidiff.recipes import mnist_edm
 from minidiff.recipes.run import CHECKPOINTS, save_model, train
 from minidiff.training.errors import CheckpointError
@@ -69,13 +69,12 @@ def test_models_of_other_recipes_are_refused(tmp_path):
 
 
 def test_the_committed_model_draws_digits():
-    """100 digits in 9 evaluations: all ten classes, and nearer to real digits than a Gaussian with their covariance."""
+    """100 digits in 19 evaluations: all ten classes, far nearer to real ones than a Gaussian of their covariance."""
     net, *_ = mnist_edm.load(MODEL)
-    judge = load_judge()
-    digits = mnist_edm.sample(net, 100, steps=5)
-    null = json.loads((CHECKPOINTS / "mnist-classifier.json").read_text())["metrics"]["null"]
+    judge, null = load_judge(), json.loads(JUDGE.with_suffix(".json").read_text())["metrics"]["null"]
+    digits = mnist_edm.sample(net, 100, steps=10)
     assert len(judge.labels(digits).unique()) == 10
-    assert judge.distance(digits) < null["gaussian with the data's covariance"]
+    assert judge.distance(digits) < 0.5 * null["gaussian with the data's covariance"]
 
 
 # --- the benchmarks -------------------------------------------------------------------------------------------------
