@@ -36,9 +36,10 @@ def main():
     args = parser.parse_args()
     judge = load_judge()
     record = json.loads(FILE.read_text()) if FILE.exists() else {
-        "what": "digits drawn by mnist-ddpm: Frechet distance to the MNIST training set in the features of the judge "
-                "(of the first 200 of a cell of 500 too), and the spread of the pixels of a picture, mean and standard "
-                "error over pictures; real: the same of test images, mean and standard deviation over disjoint sets",
+        "what": "digits drawn by mnist-ddpm: Frechet distance to the MNIST training set, in the features of "
+                "mnist-classifier (of the first 200 of a cell of 500 too), and the spread of the pixels of a picture, "
+                "mean and standard error over pictures; real: the same of test images, mean and standard deviation of "
+                "the distance over disjoint sets",
         "seed": SEED, "real": real(judge), "hardware": hardware(), "torch": torch.__version__, "cells": []}
     known = {(cell["eta"], cell["steps"]) for cell in record["cells"] if str(args.n) in cell["distance"]}
     for steps in args.steps:

@@ -17,11 +17,14 @@ def mixture_denoiser(mixture, path):
 def exact_flow(mixture, x, path, t, s, steps=1000):
     """Where the probability-flow ODE of a `Mixture` takes x from time t to time s, up or down: (B, D) float64.
 
-    x: (B, D) at time t; alpha and sigma must be positive at both times. In y = x / alpha, lambda = log(alpha / sigma)
-    the ODE is dy/dlambda = E[x0 | y] - y on every path (Lu et al. 2022, DPM-Solver, eq. 3.4 in other variables), solved
-    here by `steps` steps of RK4.
+    x: (B, D) at time t; alpha and sigma must be positive at both times, else ValueError. In y = x / alpha and
+    lambda = log(alpha / sigma) the ODE is dy/dlambda = E[x0 | y] - y on every path (Lu et al. 2022, DPM-Solver, eq. 3.4
+    in other variables), solved here by `steps` steps of RK4.
     """
     start, end = lambda_of(path, t), lambda_of(path, s)
+    if not (start.isfinite() and end.isfinite()):
+        raise ValueError(f"the flow runs between times with alpha > 0 and sigma > 0, got {float(t):.4g} and "
+                         f"{float(s):.4g}")
 
     def slopes(state, lam):
         y, = state

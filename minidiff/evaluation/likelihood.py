@@ -47,7 +47,13 @@ def log_density(denoiser, x, path, t, end, steps, trace, log_prior=standard_norm
     and sigma positive; trace: function (f, x) -> (f(x), trace), such as `exact_trace`; log_prior: log density at `end`.
     In y = x / alpha and lambda the ODE is dy/dlambda = -(sigma / alpha) eps, and along it log p(y) grows at the rate
     sigma tr(d eps / dx) (Chen et al. 2018, eq. 8). `steps` steps of RK4, equal in lambda, of 4 evaluations each.
+    Raises ValueError for fewer than 1 step, and for times without picture or without noise.
     """
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, got {steps}")
+    for name, u in (("t", t), ("end", end)):
+        if not lambda_of(path, u).isfinite():
+            raise ValueError(f"{name} must be a time with alpha > 0 and sigma > 0, got {float(u):.4g}")
     lams = torch.linspace(float(lambda_of(path, t)), float(lambda_of(path, end)), 2 * steps + 1, dtype=torch.float64)
     times, h = time_of(path, lams), float(lams[1] - lams[0])  # in half steps, as RK4 asks there too
 

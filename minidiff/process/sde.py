@@ -9,11 +9,14 @@ def drift_and_diffusion(path, t):
     """f and g^2 of the SDE dx = f x dt + g dw whose x_t are alpha x0 + sigma eps (Lu et al. 2022, section 2.1).
 
     f = d log alpha / dt and g^2 = d sigma^2 / dt - 2 f sigma^2, by autograd through a path for real times; t: () or
-    (B,), where alpha and sigma are positive. Returns two float64 tensors of the shape of t.
+    (B,), where alpha and sigma are positive, else ValueError. Returns two float64 tensors of the shape of t.
     """
     t = torch.as_tensor(t, dtype=torch.float64).detach().clone().requires_grad_()
     with torch.enable_grad():
         alpha, sigma = path.alpha(t), path.sigma(t)
+        if not ((alpha > 0) & (sigma > 0)).all():
+            raise ValueError(f"drift and diffusion need alpha > 0 and sigma > 0, so 0 < t < {path.T} or a path that "
+                             f"ends with alpha > 0; t lies in {t.min().item():.4g}..{t.max().item():.4g}")
         f, = torch.autograd.grad(alpha.log().sum() + 0 * t.sum(), t)
         growth, = torch.autograd.grad(sigma.square().sum() + 0 * t.sum(), t)
     return f, growth - 2 * f * sigma.detach() ** 2

@@ -58,6 +58,11 @@ def test_the_denoiser_of_a_mixture_takes_one_time_or_one_per_point(name):
     torch.testing.assert_close(eps, -sigma[:, None] * MIXTURE.noised(alpha, sigma).score(x), rtol=1e-8, atol=1e-9)
 
 
+def test_a_flow_from_clean_data_is_refused():
+    with pytest.raises(ValueError, match="alpha > 0 and sigma > 0, got 0 and 0.5"):
+        exact_flow(MIXTURE, normal(2, 2), PATHS["cosine"], 0.0, 0.5)
+
+
 def test_the_order_is_the_slope_of_log_error():
     assert order_of_convergence([10, 20, 40], [3.0, 0.75, 0.1875]) == pytest.approx(2)
     noise = torch.rand(6, generator=generator(), dtype=torch.float64).mul(0.1).exp()

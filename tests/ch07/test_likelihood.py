@@ -122,6 +122,14 @@ def test_the_prior_is_a_choice_and_matters():
     assert 1e-4 < abs(gap) < 0.05
 
 
+@pytest.mark.parametrize("t, end, steps, says", [
+    (0.0, 0.9, 5, "t must be a time with"), (0.1, 1.0, 5, "end must be a time"), (0.1, 0.9, 0, "at least 1, got 0")])
+def test_times_without_noise_or_picture_and_no_steps_are_refused(t, end, steps, says):
+    path = PATHS["cosine"]
+    with pytest.raises(ValueError, match=says):
+        log_density(mixture_denoiser(MIXTURE, path), normal(2, 2), path, t, end, steps, exact_trace)
+
+
 def test_the_standard_normal():
     x = normal(3, 1, 2, 2)
     torch.testing.assert_close(standard_normal(x), torch.distributions.Normal(0.0, 1.0).log_prob(x).sum(dim=(1, 2, 3)))

@@ -81,6 +81,12 @@ def test_a_table_of_steps_has_no_rate():
         drift_and_diffusion(discrete_path(alpha_bar_of(linear_betas())), 0.5)
 
 
+@pytest.mark.parametrize("path, t", [(vp_path(), 0.0), (cosine_path(), 1.0), (VE, torch.tensor([0.5, 0.0]))])
+def test_the_ends_of_a_path_without_noise_or_picture_are_refused(path, t):
+    with pytest.raises(ValueError, match="need alpha > 0 and sigma > 0"):
+        drift_and_diffusion(path, t)
+
+
 @pytest.mark.parametrize("name", PATHS)
 def test_the_ode_moves_picture_and_noise_with_the_path(name):
     path, t, h, x = PATHS[name], times_of(name, 6)[1:-1], 1e-6, normal(5, 2)
