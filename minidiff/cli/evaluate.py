@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from minidiff.cli.options import positive
-from minidiff.cli.sample import add_drawing_options, drawn
+from minidiff.cli.sample import add_drawing_options, pictures_asked_for
 from minidiff.cli.walks import trained
 from minidiff.data.load import available
 from minidiff.data.load import load as load_data
@@ -29,7 +29,7 @@ def run(args):
         raise ValueError(f"--n must be at least 2 for a Fréchet distance, got {args.n}")
     device = pick_device(args.device)
     model = trained(args.checkpoint, device)
-    found = measure(model, drawn(model, args, device), device) | {"seed": args.seed}
+    found = measure(model, pictures_asked_for(model, args, device), device) | {"seed": args.seed}
     found |= {key: value for key, value in (("sampler", args.sampler), ("steps", args.steps)) if value}
     if args.out:
         write_whole(args.out, json.dumps(found, indent=1) + "\n")

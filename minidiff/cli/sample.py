@@ -20,7 +20,7 @@ def add_parser(commands):
 
 
 def add_drawing_options(parser):
-    """Add what `drawn` reads: the checkpoint, the sampler, its evaluations, the seed and the device."""
+    """Add what `pictures_asked_for` reads: the checkpoint, the sampler, its evaluations, the seed and the device."""
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a .safetensors file, or the folder of a training run")
     parser.add_argument("--sampler", choices=WALKS, help="default: the one that the recipe chose")
     parser.add_argument("--steps", type=positive(int), help="evaluations of the net a picture; default: the recipe's")
@@ -28,7 +28,7 @@ def add_drawing_options(parser):
     parser.add_argument("--device", choices=["cpu", "cuda"], help="default: cuda where there is one")
 
 
-def drawn(model, args, device):
+def pictures_asked_for(model, args, device):
     """args.n pictures of a trained model, by its recipe's own sampler or by a named one."""
     progress = bar("sampling")
     if args.sampler:
@@ -43,7 +43,7 @@ def run(args):
     if not args.out.parent.is_dir():
         raise ValueError(f"--out: there is no folder {args.out.parent}")
     device = pick_device(args.device)
-    images = drawn(trained(args.checkpoint, device), args, device)
+    images = pictures_asked_for(trained(args.checkpoint, device), args, device)
     if args.out.suffix == ".npy":
         np.save(args.out, images.numpy())
     else:

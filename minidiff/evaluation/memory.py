@@ -22,7 +22,7 @@ def memorisation_ratio(samples, train, test):
 
     samples: (N, ...), train: (M, ...), test: (K, ...), of one shape. The median distance to the nearest of `train`, of
     the samples over the test pictures: about 1 for fresh pictures, 0 for copies; style moves it too, so that copies
-    under grain come near 1. (The comparison with held-out data is that of Meehan et al. 2020.) Raises ValueError when the
+    under grain come near 1. (The comparison with held-out data is that of Meehan et al. 2020.) Raises ValueError when
     shapes differ.
     """
     near, far = (nearest(x, train)[0].median() for x in (samples, test))

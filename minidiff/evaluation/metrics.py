@@ -69,8 +69,8 @@ def polynomial_kernel(x, y):
 def kid(features_1, features_2):
     """The kernel inception distance: the unbiased squared MMD (Gretton et al. 2012, eq. 3; Binkowski et al. 2018).
 
-    features_1: (N, D); features_2: (M, D); N, M >= 2; the kernel is `polynomial_kernel`. No row is paired with itself, so
-    the mean over sets of one law is 0 at every N, and a single value may be negative. Memory: N M numbers. Raises
+    features_1: (N, D); features_2: (M, D); N, M >= 2; the kernel is `polynomial_kernel`. No row is paired with itself,
+    so the mean over sets of one law is 0 at every N, and a single value may be negative. Memory: N M numbers. Raises
     ValueError when the widths differ.
     """
     x, y = two_sets(features_1, features_2)

@@ -77,7 +77,7 @@ def solution_lines(chapter):
 
 
 def tells(mark, lines):
-    """Does a mark say one of these lines?"""
+    """Whether a mark says one of these lines."""
     said = "\n".join([mark.note, *(f"{c.says}\n{c.miss}\n{c.hint}" for c in mark.cases)])
     return any(line in said for line in lines)
 

@@ -8,7 +8,10 @@ from minidiff.process.targets import Target, from_target, to_target
 
 
 def ve_path(T=80.0):
-    """The path that keeps the picture and adds noise: alpha = 1, sigma = t for t in 0..T (Karras et al. 2022)."""
+    """The path that keeps the picture and adds noise: alpha = 1, sigma = t for t in 0..T (Karras et al. 2022).
+
+    Asked outside of 0..T it raises ValueError.
+    """
     def sigma(t):
         t = torch.as_tensor(t, dtype=torch.float64).cpu()
         if t.numel() and (t.min() < 0 or t.max() > T):

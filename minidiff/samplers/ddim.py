@@ -25,9 +25,10 @@ def ddim(denoiser, x, times, path, eta=0.0, generator=None):
 def invert(denoiser, x, times, path):
     """Walk from a picture to the noise that DDIM would make it from: Euler's steps in (x / alpha, sigma / alpha), up.
 
-    Arguments as for `ddim`, but x is a picture at times[0] and times increase; alpha(times[-1]) > 0. The denoiser is
-    asked where the walk stands, or, where that is clean and holds no noise (sigma = 0), at the time of arrival. Yields
-    (t, x_t, eps) after each step from s to t; walking back down returns to x up to an error of order 1 / N.
+    Arguments as for `ddim`, but x (B, ...) is a picture at times[0] and times increase; alpha(times[-1]) > 0. The
+    denoiser is asked where the walk stands, or, where that is clean and holds no noise (sigma = 0), at the time of
+    arrival. Yields (t, x_t, eps) after each step from s to t; walking back down returns to x up to an error of order
+    1 / N.
     """
     for s, t in zip(times[:-1], times[1:], strict=True):
         alpha_s, sigma_s, alpha_t, sigma_t = path.alpha(s), path.sigma(s), path.alpha(t), path.sigma(t)

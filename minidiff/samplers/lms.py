@@ -24,6 +24,7 @@ def adams_weights(levels, end):
 
 
 def mean_of(weights, noises):
+    """The sum of weights (floats) times noises (B, ...), two lists of one length: (B, ...)."""
     return sum(w * eps for w, eps in zip(weights, noises, strict=True))
 
 

@@ -8,7 +8,7 @@ from minidiff.samplers.multistep import ANSWER
 
 
 def dpm1_step(answer, denoiser, x, t, s, path, form):
-    """DDIM: the answer at t is taken for the whole step."""
+    """DDIM: the answer (B, ...) at t is taken for the whole step from x (B, ...)."""
     return exponential_step(x, answer, t, s, path, form)
 
 
@@ -24,7 +24,10 @@ def dpm2_step(answer, denoiser, x, t, middle, s, path, form):
 
 
 def dpm3_step(answer, denoiser, x, t, third, two_thirds, s, path, form):
-    """The denoiser is asked at one third and at two thirds of the step (Lu et al. 2022, algorithm 2, r = 1/3, 2/3)."""
+    """The denoiser is asked at one third and at two thirds of the step (Lu et al. 2022, algorithm 2, r = 1/3, 2/3).
+
+    answer, x: (B, ...); third, two_thirds: those times, in lambda; the rest as for `dpm2_step`. Asks twice more.
+    """
     h = float(lambda_of(path, s) - lambda_of(path, t))
     z = -h if form == "x0" else h
 

@@ -132,3 +132,11 @@ def test_a_table_that_ends_in_noise_gives_the_whole_spread_back():
     assert walked(zero_snr(SD_TABLE), eta=0, steps=500) < walked(zero_snr(SD_TABLE), eta=0, steps=1000)
     ancestral = walked(zero_snr(SD_TABLE), eta=1, steps=1000, generator=torch.Generator().manual_seed(1))
     assert ancestral == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize("pixels, kept", [(784, [1, 1, 0.95, 0.80]), (512 * 512 * 3, [1, 0.49, 0.09, 0.04])])
+def test_a_sampler_that_starts_before_T_loses_brightness_on_a_repaired_table(pixels, kept):
+    """The model answer of exercise 6.7."""
+    repaired = zero_snr(SD_TABLE)
+    found = [round(brightness_ratio(repaired[t], pixels, SD), 2) for t in (1000, 991, 951, 901)]
+    assert found == kept

@@ -52,10 +52,6 @@ def test_chapters_are_a_ladder_of_prerequisites():
         assert set(course()[chapter]["prerequisites"]) <= {c for c in CHAPTERS if c < chapter}
 
 
-def test_every_chapter_was_timed_and_runs_within_two_minutes():
-    assert {c: course()[c]["seconds"] for c in WRITTEN if not 0 < course()[c]["seconds"] <= 120} == {}
-
-
 @pytest.mark.parametrize("module", sorted(modules()))
 def test_a_module_imports_only_modules_of_its_chapter_or_before(module):
     home = homes(module)[0]

@@ -90,7 +90,8 @@ def test_every_registered_exercise_stands_in_its_chapter(name):
 def test_every_equation_has_a_proof():
     tagged = {name[:2]: registries.tags(read(ROOT / "solutions" / name)) for name in NAMES}
     assert all(tagged.values())
-    none(registries.equation_problems(tagged, registries.proofs()))
+    proofs = [proof for proof in registries.proofs() if proof[0].split(".")[0].zfill(2) in WRITTEN]
+    none(registries.equation_problems(tagged, proofs))
 
 
 def test_the_notation_is_that_of_the_package():

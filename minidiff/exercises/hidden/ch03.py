@@ -15,7 +15,7 @@ def means_per_point(generator):
     return x, weights, means + 0.5 * normal(generator, 6, 2, 3), stds
 
 
-def noised(generator):
+def noised_points(generator):
     return normal(generator, 6, 1, 6, 6), normal(generator, 6, 1, 6, 6), times(generator, 6), a_table(generator)
 
 
@@ -37,7 +37,7 @@ HIDDEN = {
         Case("takes one set of means per point, with the same stds for all", means_per_point),
     ),
     "ch03.tweedie": (
-        Case("gives x0 back for the score of q(x_t | x0)", noised, from_its_own_score,
+        Case("gives x0 back for the score of q(x_t | x0)", noised_points, from_its_own_score,
              expect=lambda x0, eps, t, alpha_bar: x0),
         Case("works for clips (B, F, C, H, W)", tweedie_inputs(3, 4, 2, 3, 5)),
     ),
