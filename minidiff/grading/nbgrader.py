@@ -79,9 +79,9 @@ def source(notebook, seed):
 def with_stub(answer, id):
     """A solved answer in which the line that raises in the stub stands after each solution, out of reach.
 
-    Raises GradingError where a solution does not end its function, since code after it would be out of reach too.
+    Raises GradingError where a solution ends neither its function nor its loop: code after it would be out of reach.
     """
-    functions = [f for f in ast.walk(ast.parse(answer)) if isinstance(f, ast.FunctionDef)]
+    blocks = [b for b in ast.walk(ast.parse(answer)) if isinstance(b, (ast.FunctionDef, ast.For, ast.While))]
     lines, out, begin = answer.splitlines(), [], 0
     for number, line in enumerate(lines, start=1):
         indent = line[:len(line) - len(line.lstrip())]
@@ -90,13 +90,13 @@ def with_stub(answer, id):
         if line.strip() != END:
             out.append(line)
             continue
-        last = next((f.body[-1] for f in functions
-                     if begin < f.end_lineno < number and f.body[0].col_offset == len(indent)), None)
-        if last is None:
+        block = next((b for b in blocks if begin < b.end_lineno < number and b.body[0].col_offset == len(indent)), None)
+        if block is None:
             raise GradingError(f"{id}: its solution does not end its function, so nbgrader's cut would change what "
                                "comes after it")
-        ended = isinstance(last, (ast.Return, ast.Raise))
-        out += [*([] if ended else [f"{indent}return"]), line, f'{indent}raise NotImplementedError("{id}")']
+        ended = isinstance(block.body[-1], (ast.Return, ast.Raise))
+        way_out = "return" if isinstance(block, ast.FunctionDef) else "continue"
+        out += [*([] if ended else [f"{indent}{way_out}"]), line, f'{indent}raise NotImplementedError("{id}")']
     return "\n".join(out)
 
 
