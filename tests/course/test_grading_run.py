@@ -200,6 +200,14 @@ def test_a_name_that_is_defined_twice_is_there_for_whoever_needs_it():
     assert [part["source"] for part in pulled[1:]] == list(sources)
 
 
+@pytest.mark.parametrize("chapter", notebooks())
+def test_no_case_tells_a_line_of_the_solution(chapter):
+    lines, hidden = solution_lines(chapter), load_hidden(chapter)[0]
+    told = [(case.says, line) for id, e in exercises(chapter).items() for case in e.cases + hidden.get(id, ())
+            for line in lines if line in case.says or line in case.hint]
+    assert lines and not told
+
+
 def test_a_message_with_a_line_of_the_solution_is_noticed():
     line = next(iter(solution_lines("ch01")))
     assert tells(Mark("ch01.snr", "not passed", 0, 1, f"no, {line}"), solution_lines("ch01"))
