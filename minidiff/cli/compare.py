@@ -5,6 +5,7 @@ from pathlib import Path
 
 import matplotlib
 
+from minidiff.cli.evaluate import distance_of_real
 from minidiff.cli.options import bar, positive
 from minidiff.cli.walks import GRIDS, WALKS, draw, trained, walk_named
 from minidiff.data.load import available
@@ -45,7 +46,7 @@ def run(args):
     model, judge = trained(args.checkpoint, device), load_judge()
     args.out.mkdir(parents=True, exist_ok=True)
     table = {"checkpoint": str(args.checkpoint), "grid": args.grid, "n": args.n, "seed": args.seed,
-             "distance_of_real": distance_of_real(judge, args.n), "rows": []}
+             "distance_of_real": floor(judge, args.n), "rows": []}
     for count in evals:
         rows = {}
         for name in names:
@@ -68,12 +69,9 @@ def whole(text):
     return int(text)
 
 
-def distance_of_real(judge, n):
-    """The distance of n real test digits, or None where there are not as many."""
-    if not available("mnist"):
-        return None
-    test, _ = load_data("mnist", "test")
-    return round(judge.distance(test[:n]), 1) if n <= len(test) else None
+def floor(judge, n):
+    """The distance of n real test digits, or None where MNIST is not here or has not as many."""
+    return distance_of_real(judge, load_data("mnist", "test")[0], n) if available("mnist") else None
 
 
 def pictures(rows, count, file):

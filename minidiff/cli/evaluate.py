@@ -51,10 +51,19 @@ def measure(model, images, device="cpu"):
         found["label_accuracy"] = round((judge.labels(images) == torch.arange(n) % 10).float().mean().item(), 3)
     if available(data):
         test, _ = load_data(data, "test")
-        found["distance_of_real"] = round(judge.distance(test[:n]), 1) if n <= len(test) else None
+        found["distance_of_real"] = distance_of_real(judge, test, n)
         if hasattr(model.recipe, "eps_mse"):
             found["eps_mse_test"] = round(model.recipe.eps_mse(model.net, test[:2000], device=device)[0], 4)
     return found
+
+
+def distance_of_real(judge, test, n):
+    """The distance of n real test images drawn at random, always the same ones, or None where there are not as many.
+
+    Not the first n: MNIST's test set is not in random order, and its first 1,000 digits lie several times as far away.
+    """
+    drawn_at_random = torch.randperm(len(test), generator=torch.Generator().manual_seed(0))[:n]
+    return round(judge.distance(test[drawn_at_random]), 1) if n <= len(test) else None
 
 
 def sentences(found):

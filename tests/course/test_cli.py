@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from minidiff.cli import walks
+from minidiff.cli.evaluate import distance_of_real
 from minidiff.cli.main import main
 from minidiff.models.unet import UNet
 from minidiff.process.continuous import cosine_path, interpolated_path
@@ -68,6 +70,15 @@ def test_evaluate_measures_beside_real_data(model, tmp_path, capsys):
     found = json.loads((tmp_path / "e.json").read_text())
     assert found["distance"] > 3 * found["distance_of_real"] > 0 and 0.9 < found["eps_mse_test"] < 1.1
     assert "Fréchet distance of 20 pictures" in capsys.readouterr().out
+
+
+def test_real_digits_are_drawn_at_random_since_the_test_set_is_not_in_random_order():
+    ordered = torch.arange(1000.0)[:, None]
+    seen = []
+    judge = SimpleNamespace(distance=lambda images: seen.append(images[:, 0]) or 0.0)
+    assert distance_of_real(judge, ordered, 100) == 0 and distance_of_real(judge, ordered, 1001) is None
+    assert len(seen[0].unique()) == 100 and 400 < seen[0].mean() < 600
+    assert distance_of_real(judge, ordered, 100) == 0 and torch.equal(seen[0], seen[1])
 
 
 def test_compare_writes_a_table_a_figure_and_pictures(model, tmp_path, capsys):
