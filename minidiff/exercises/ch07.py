@@ -240,7 +240,7 @@ HUTCHINSON = Exercise(
     difficulty="medium",
     cases=(
         Case("is z^T J z with signs from the generator", lambda g: trace_inputs(g, 5, 4), trace_of,
-             hint="z = (2 * torch.randint(2, x.shape, generator=generator) - 1).to(x); autograd.grad(y, x, z)"),
+             hint="z is 2 times torch.randint(2, ...) of the generator, minus 1; then autograd.grad(y, x, z)"),
         Case("is right in the mean", lambda g: (torch.eye(3).double() * 3 + 0.1 * randn(g, 3, 3), 0.3 * randn(g, 1, 3),
                                                 whole(g, 1, 9999)), mean_trace,
              expect=true_trace, rtol=0.0, atol=0.02, hint="z must have mean 0 and variance 1 in every entry"),

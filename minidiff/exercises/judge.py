@@ -177,9 +177,16 @@ def _differ(a, b):
     return not (torch.equal(a[0], b[0]) and a[1][2:] == b[1][2:] and (a[1][1] == b[1][1]).all() and a[2] == b[2])
 
 
+def _undecorated(fn):
+    """A function without what stands above it: the learner's cell is where its own code is."""
+    for _ in range(9):
+        fn = getattr(fn, "__wrapped__", fn)
+    return fn
+
+
 def sentence(problem, fn=None):
     """An exception in one line: where in the learner's cell, its type, and the start of its message."""
-    functions = (fn, *vars(fn).values()) if isinstance(fn, type) else (fn,)
+    functions = map(_undecorated, vars(fn).values() if isinstance(fn, type) else (fn,))
     files = {f.__code__.co_filename for f in functions if hasattr(f, "__code__")}
     line, step = None, problem.__traceback__
     while step:

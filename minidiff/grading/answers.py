@@ -125,17 +125,17 @@ def pull(codes, answer, id, references):
     name = id.split(".")[1]
     at = next(i for i, c in enumerate(codes) if c is answer)
     parts = {(at, i) for i, s in enumerate(answer.body) if _counts(s, name)}
-    queue, seen, own = [answer.body[i] for _, i in parts], {name}, []
-    here = {n for statement in queue for n in bound(statement)}
+    queue, own = sorted(parts), {}
+    here = {n for _, i in parts for n in bound(answer.body[i])} | {name}
     while queue:
-        for used in uses(queue.pop()) - seen - here:
-            seen.add(used)
+        cell, i = queue.pop()
+        for used in uses(codes[cell].body[i]) - (here if cell == at else {name}):
             if used in references:
-                own.append(f"from {references[used]} import {used}")
+                own[f"from {references[used]} import {used}"] = None
                 continue
-            found = _definitions(codes, used, at)
-            parts |= set(found)
-            queue += [codes[c].body[i] for c, i in found]
+            found = {*_definitions(codes, used, (at, 0)), *_definitions(codes, used, (cell, i))} - parts
+            parts |= found
+            queue += found
     order = sorted({c for c, _ in parts}, key=lambda c: (c == at, c))
     code = [{"source": "\n".join(own), "keep": list(range(len(own))), "file": "<minidiff>", "answer": False}]
     return code + [{"source": codes[c].source, "keep": sorted(i for k, i in parts if k == c),
@@ -197,12 +197,16 @@ def _is_constant(value):
     return True
 
 
-def _definitions(codes, name, at):
-    """Where a name is defined: the last place before cell `at`, else the first after it; and its attributes."""
+def _definitions(codes, name, place):
+    """Where a name is defined, (cell, statement): the last time before a place, else the first time after it.
+
+    A notebook may define it more than once: what an answer calls sees the last before the answer, and a class below
+    another one saw the last before itself.
+    """
     places = [(c, i) for c, code in enumerate(codes) for i, s in enumerate(code.body)
               if name in bound(s) and _counts(s)]
-    before = [p for p in places if p[0] < at]
-    return before[-1:] or places[:1]
+    before = [p for p in places if p < place]
+    return before[-1:] or [p for p in places if p > place][:1]
 
 
 def canonical(source):

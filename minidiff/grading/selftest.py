@@ -2,9 +2,10 @@
 
 import ast
 import inspect
+import re
 import sys
 import textwrap
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from minidiff.exercises.core import exercises
@@ -89,11 +90,38 @@ def grade_object(marker, id, fn):
 
 
 def as_cells(id, fn):
-    """(sources of cells, source of the answer's cell) of a notebook that answers an exercise by `fn`, of any name."""
-    own = textwrap.dedent(inspect.getsource(fn)).splitlines()
-    start = next(i for i, line in enumerate(own) if line.startswith(("def ", "class ")))
-    kept = [line for line in own[:start] if not line.startswith(REGISTERS)]
-    return _helpers(inspect.getsourcefile(fn)), "\n".join([*kept, *own[start:], f"{id.split('.')[1]} = {fn.__name__}"])
+    """(sources of cells, source of the answer's cell) of a notebook that answers an exercise by `fn`, of any name.
+
+    An answer that builds on minidiff's own, which is kept back, gets a copy of it under another name.
+    """
+    name, source = id.split(".")[1], textwrap.dedent(inspect.getsource(fn)).splitlines()
+    start = next(i for i, line in enumerate(source) if line.startswith(("def ", "class ")))
+    answer = "\n".join([*(line for line in source[:start] if not line.startswith(REGISTERS)), *source[start:]])
+    helpers = _helpers(_file(fn))
+    if any(_imports(name, helper) for helper in helpers):
+        own = _helpers(_file(exercises(id.split(".")[0])[id].reference))
+        rename = partial(re.sub, rf"\b{name}\b", f"minidiff_{name}")
+        helpers = tuple(map(rename, (*own, *(_without(name, helper) for helper in helpers))))
+        answer = rename(answer)
+    return helpers, f"{answer}\n{name} = {fn.__name__}"
+
+
+def _file(thing):
+    return inspect.getsourcefile(inspect.unwrap(thing))
+
+
+def _imports(name, source):
+    statement = ast.parse(source).body[0]
+    return isinstance(statement, ast.ImportFrom) and name in answers.bound(statement)
+
+
+def _without(name, source):
+    """An import without one of its names; any other source as it is."""
+    if not _imports(name, source):
+        return source
+    statement = ast.parse(source).body[0]
+    statement.names = [alias for alias in statement.names if alias.name != name]
+    return ast.unparse(statement) if statement.names else ""
 
 
 @cache

@@ -192,6 +192,22 @@ def test_only_definitions_of_a_notebook_run():
     assert [part["keep"] for part in pulled[1:]] == [[0, 2, 4], [0]]
 
 
+def test_a_name_that_is_defined_twice_is_there_for_whoever_needs_it():
+    sources = ("import base", "def call():\n    return 1", "class Part(base.One):\n    x = call",
+               "import base\ndef call():\n    return 2", "def snr(a):\n    return Part(call(), base)")
+    codes = answers.parsed([answers.Cell("code", source) for source in sources])
+    pulled = answers.pull(codes, answers.find(codes, "ch01.snr"), "ch01.snr", {})
+    assert [part["source"] for part in pulled[1:]] == list(sources)
+
+
+@pytest.mark.parametrize("chapter", notebooks())
+def test_no_case_tells_a_line_of_the_solution(chapter):
+    lines, hidden = solution_lines(chapter), load_hidden(chapter)[0]
+    told = [(case.says, line) for id, e in exercises(chapter).items() for case in e.cases + hidden.get(id, ())
+            for line in lines if line in case.says or line in case.hint]
+    assert lines and not told
+
+
 def test_a_message_with_a_line_of_the_solution_is_noticed():
     line = next(iter(solution_lines("ch01")))
     assert tells(Mark("ch01.snr", "not passed", 0, 1, f"no, {line}"), solution_lines("ch01"))
