@@ -10,7 +10,7 @@ NO_NETWORK := PYTHONPATH="$(CURDIR)/tests/no_network"
 NBVAL := $(NO_NETWORK) $(VENV_PYTHON) -m pytest --nbval --nbval-cell-timeout=120 -p no:cacheprovider
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv demo test test-all lab chapters gpu clean
+.PHONY: help .venv demo test test-all lab chapters classroom gpu clean
 
 help: ## this list
 	@sed -n 's/^\([.a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ lab: $(INSTALLED) ## open JupyterLab
 
 chapters: $(INSTALLED) ## execute the solutions and derive the chapters from them
 	$(VENV_PYTHON) -m minidiff.grading build
+
+classroom: $(INSTALLED) ## for teachers: nbgrader beside the course, in .venv
+	$(VENV_PYTHON) -m pip install --quiet -c constraints.txt -e ".[classroom]"
 
 gpu: $(INSTALLED) ## on a machine with CUDA: its tests, then its recipe, measured
 	$(VENV_PYTHON) -m pytest -m cuda tests

@@ -27,14 +27,18 @@ def positive(kind):
     return read
 
 
+def recipes():
+    """All recipes, {"mnist-ddpm": its module, ...}: what has presets and builds a run."""
+    names = sorted(module.name for module in pkgutil.iter_modules(minidiff.recipes.__path__))
+    modules = {name.replace("_", "-"): importlib.import_module(f"minidiff.recipes.{name}") for name in names}
+    return {name: module for name, module in modules.items() if hasattr(module, "PRESETS")}
+
+
 def recipe(name):
-    """The module of a recipe, mnist-ddpm in minidiff/recipes/mnist_ddpm.py. Raises ValueError with the known names."""
-    names = [module.name for module in pkgutil.iter_modules(minidiff.recipes.__path__)]
-    modules = (importlib.import_module(f"minidiff.recipes.{name}") for name in names)
-    recipes = {m.__name__.rsplit(".", 1)[1].replace("_", "-"): m for m in modules if hasattr(m, "build")}
-    if name not in recipes:
-        raise ValueError(f"there is no recipe {name!r}; there are {', '.join(sorted(recipes))}")
-    return recipes[name]
+    """The module of a recipe. Raises ValueError with the known names."""
+    if name not in recipes():
+        raise ValueError(f"there is no recipe {name!r}; there are {', '.join(recipes())}")
+    return recipes()[name]
 
 
 def model_file(path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from minidiff.cli.options import positive, recipe
+from minidiff.cli.options import positive, recipe, recipes
 from minidiff.recipes.run import train
 from minidiff.training.checkpoint import write_whole
 from minidiff.training.device import pick_device
@@ -16,7 +16,8 @@ from minidiff.training.device import pick_device
 def add_parser(commands):
     parser = commands.add_parser("train", help="train a recipe", description="Train a recipe and keep the model in "
                                  "OUT. Under torchrun every process takes its share of each batch.")
-    parser.add_argument("recipe", metavar="RECIPE", help="mnist-ddpm, mnist-classifier")
+    parser.add_argument("recipe", metavar="RECIPE", nargs="?", default="mnist-flow",
+                        help=f"{', '.join(recipes())}; default mnist-flow")
     parser.add_argument("--preset", choices=["cpu", "cuda"], help="default: cuda where there is one")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=positive(float), help="default: 10")

@@ -8,75 +8,75 @@ from minidiff.process.forward import brightness_ratio, prior_kl, q_sample, snr
 from minidiff.process.schedules import alpha_bar_of, cosine_betas, linear_betas
 
 
-def _uniform(generator, low, high, *shape):
+def uniform(generator, low, high, *shape):
     return low + (high - low) * torch.rand(shape, generator=generator, dtype=torch.float64)
 
 
-def _number(generator, low, high):
-    return float(_uniform(generator, low, high))
+def number(generator, low, high):
+    return float(uniform(generator, low, high))
 
 
-def _int(generator, low, high):
+def integer(generator, low, high):
     return int(torch.randint(low, high + 1, (), generator=generator))
 
 
-def _betas(generator, T=20):
+def a_schedule(generator, T=20):
     """Betas up to 0.2, so that wrong formulas differ a lot: (T + 1,) with betas[0] = 0."""
-    return torch.cat([torch.zeros(1, dtype=torch.float64), _uniform(generator, 0.02, 0.2, T)])
+    return torch.cat([torch.zeros(1, dtype=torch.float64), uniform(generator, 0.02, 0.2, T)])
 
 
-def _alpha_bar(generator, T=20):
-    return torch.cumprod(1 - _betas(generator, T), dim=0)
+def a_table(generator, T=20):
+    return torch.cumprod(1 - a_schedule(generator, T), dim=0)
 
 
-def _wide(value):
+def wide(value):
     """A tensor's values in float64: its dtype is asked for by a case of its own."""
     return value.double() if isinstance(value, torch.Tensor) else value
 
 
-def _values(fn, *inputs):
-    return _wide(fn(*inputs))
+def values(fn, *inputs):
+    return wide(fn(*inputs))
 
 
-def _form(fn, *inputs):
+def form(fn, *inputs):
     out = fn(*inputs)
     return f"shape {tuple(out.shape)}, {str(out.dtype)[6:]}" if isinstance(out, torch.Tensor) else out
 
 
 # --- linear_betas ---
 
-def _random_line(g):
-    return _int(g, 5, 40), _number(g, 0.001, 0.05), _number(g, 0.1, 0.3)
+def random_line(g):
+    return integer(g, 5, 40), number(g, 0.001, 0.05), number(g, 0.1, 0.3)
 
 
-def _falling_line(g):
-    return _int(g, 5, 40), _number(g, 0.1, 0.3), _number(g, 0.001, 0.05)
+def falling_line(g):
+    return integer(g, 5, 40), number(g, 0.1, 0.3), number(g, 0.001, 0.05)
 
 
-def _ends(fn, T, beta_1, beta_T):
-    return _wide(fn(T, beta_1, beta_T)[[0, 1, -1]])
+def ends(fn, T, beta_1, beta_T):
+    return wide(fn(T, beta_1, beta_T)[[0, 1, -1]])
 
 
-def _by_name(fn, T, beta_1, beta_T):
-    return _wide(fn(beta_T=beta_T, T=T, beta_1=beta_1))
+def by_name(fn, T, beta_1, beta_T):
+    return wide(fn(beta_T=beta_T, T=T, beta_1=beta_1))
 
 
-def _no_arguments(fn):
-    return _wide(fn())
+def no_arguments(fn):
+    return wide(fn())
 
 
 LINEAR_BETAS = Exercise(
     "ch01.linear_betas", "A straight line of betas", linear_betas, points=2, minutes=5, difficulty="easy",
     cases=(
-        Case("has 0 at t = 0, beta_1 at t = 1 and beta_T at t = T", _random_line, _ends,
+        Case("has 0 at t = 0, beta_1 at t = 1 and beta_T at t = T", random_line, ends,
              expect=lambda T, beta_1, beta_T: torch.tensor([0, beta_1, beta_T], dtype=torch.float64),
              hint="the line has T points, from step 1 to step T; clean data's 0 comes in front of it"),
-        Case("is a straight line in between, for any T and any two ends", _random_line, _by_name,
+        Case("is a straight line in between, for any T and any two ends", random_line, by_name,
              hint="T points, one for each step, and one 0 in front of them: T + 1 entries; the arguments are called T, "
                   "beta_1 and beta_T"),
-        Case("is a straight line when the betas fall, too", _falling_line, _values),
-        Case("is the schedule of DDPM when nothing is said", lambda g: (), _no_arguments),
-        Case("has T + 1 entries of float64", _random_line, _form, kind="shape",
+        Case("is a straight line when the betas fall, too", falling_line, values),
+        Case("is the schedule of DDPM when nothing is said", lambda g: (), no_arguments),
+        Case("has T + 1 entries of float64", random_line, form, kind="shape",
              hint="T + 1 entries, float64: torch.linspace takes a dtype"),
     ),
     hints=("`torch.linspace(a, b, n)` gives n points of a straight line, both ends among them.",
@@ -86,34 +86,34 @@ LINEAR_BETAS = Exercise(
 
 # --- alpha_bar_of ---
 
-def _with_quiet_steps(g):
-    betas = _betas(g)
+def with_quiet_steps(g):
+    betas = a_schedule(g)
     betas[[3, 4, 11]] = 0
     return (betas,)
 
 
-def _ends_in_noise(g):
-    betas = _betas(g, T=6)
+def ends_in_noise(g):
+    betas = a_schedule(g, T=6)
     betas[6] = 1
     return (betas,)
 
 
-def _entry_0_and_1(fn, betas):
-    return _wide(fn(betas)[:2])
+def entry_0_and_1(fn, betas):
+    return wide(fn(betas)[:2])
 
 
 ALPHA_BAR = Exercise(
     "ch01.alpha_bar_of", "The product alpha_bar", alpha_bar_of, points=2, minutes=5, difficulty="easy",
     cases=(
-        Case("is 1 at t = 0 and 1 - beta_1 at t = 1", lambda g: (_betas(g),), _entry_0_and_1,
+        Case("is 1 at t = 0 and 1 - beta_1 at t = 1", lambda g: (a_schedule(g),), entry_0_and_1,
              expect=lambda betas: 1 - betas[:2], hint="betas[0] = 0: the product up to t = 0 has one factor, 1"),
-        Case("multiplies 1 - beta_s over all steps up to t, and t itself", lambda g: (_betas(g),), _values),
-        Case("works for one step", lambda g: (_betas(g, T=1),), _values),
-        Case("stands still where beta is 0", _with_quiet_steps, _values),
-        Case("is 0 where a step replaces everything by noise (beta = 1)", _ends_in_noise, _values),
-        Case("keeps the digits of float64 at its small end", lambda g: (cosine_betas(),), _values, rtol=1e-8, atol=0.0,
+        Case("multiplies 1 - beta_s over all steps up to t, and t itself", lambda g: (a_schedule(g),), values),
+        Case("works for one step", lambda g: (a_schedule(g, T=1),), values),
+        Case("stands still where beta is 0", with_quiet_steps, values),
+        Case("is 0 where a step replaces everything by noise (beta = 1)", ends_in_noise, values),
+        Case("keeps the digits of float64 at its small end", lambda g: (cosine_betas(),), values, rtol=1e-8, atol=0.0,
              hint="compute in float64; a table that went through float32 has lost half of its digits"),
-        Case("is float64 even for betas in float32", lambda g: (_betas(g).float(),), _form, kind="shape"),
+        Case("is float64 even for betas in float32", lambda g: (a_schedule(g).float(),), form, kind="shape"),
     ),
     hints=("The factors are 1 - beta_s; betas[0] = 0 gives the factor 1 of clean data.",
            "A running product over a table is one call: look for 'cumulative' in PyTorch's documentation.",
@@ -122,36 +122,36 @@ ALPHA_BAR = Exercise(
 
 # --- q_sample ---
 
-def _batch(g, *shape, dtype=torch.float32, T=20):
+def a_batch(g, *shape, dtype=torch.float32, T=20):
     """A batch in which every image has its own step, with the first and the last among them."""
     x0, eps = (torch.randn(shape, generator=g, dtype=dtype) for _ in range(2))
     t = torch.randperm(T - 1, generator=g)[:shape[0]] + 1
     t[-1] = T
-    return x0, t, eps, _alpha_bar(g, T)
+    return x0, t, eps, a_table(g, T)
 
 
-def _one_image(g, *shape):
+def one_image(g, *shape):
     """A batch of one image at a step in the middle: right without any thought about shapes."""
     x0, eps = (torch.randn(1, *shape, generator=g) for _ in range(2))
-    return x0, torch.tensor([_int(g, 5, 15)]), eps, _alpha_bar(g)
+    return x0, torch.tensor([integer(g, 5, 15)]), eps, a_table(g)
 
 
-def _clean_and_noise(g):
-    x0, _, eps, _ = _batch(g, 2, 1, 4, 4)
-    return x0, torch.tensor([0, 6]), eps, torch.cumprod(1 - _ends_in_noise(g)[0], dim=0)
+def clean_and_noise(g):
+    x0, _, eps, _ = a_batch(g, 2, 1, 4, 4)
+    return x0, torch.tensor([0, 6]), eps, torch.cumprod(1 - ends_in_noise(g)[0], dim=0)
 
 
-def _one_time_for_all(g):
-    x0, _, eps, alpha_bar = _batch(g, 3, 1, 4, 4)
-    return x0, _int(g, 2, 18), eps, alpha_bar
+def one_time_for_all(g):
+    x0, _, eps, alpha_bar = a_batch(g, 3, 1, 4, 4)
+    return x0, integer(g, 2, 18), eps, alpha_bar
 
 
-def _slopes(fn, x0, t, eps, alpha_bar):
+def slopes(fn, x0, t, eps, alpha_bar):
     x0, eps = x0.requires_grad_(), eps.requires_grad_()
     return torch.autograd.grad(fn(x0, t, eps, alpha_bar).sum(), [x0, eps], materialize_grads=True)
 
 
-def _expected_slopes(x0, t, eps, alpha_bar):
+def expected_slopes(x0, t, eps, alpha_bar):
     a = alpha_bar[t][:, None, None, None].expand_as(x0)
     return a.sqrt().to(x0), (1 - a).sqrt().to(x0)
 
@@ -159,21 +159,21 @@ def _expected_slopes(x0, t, eps, alpha_bar):
 Q_SAMPLE = Exercise(
     "ch01.q_sample", "The jump to step t", q_sample, points=3, minutes=10, difficulty="medium",
     cases=(
-        Case("works for a single image", lambda g: _one_image(g, 3, 5, 4), _values,
+        Case("works for a single image", lambda g: one_image(g, 3, 5, 4), values,
              hint="the picture has the factor sqrt(alpha_bar), the noise the factor sqrt(1 - alpha_bar)"),
-        Case("uses each image's own step", lambda g: _batch(g, 8, 1, 8, 8), _values,
+        Case("uses each image's own step", lambda g: a_batch(g, 8, 1, 8, 8), values,
              hint="t holds one step PER IMAGE: alpha_bar[t] must get the shape (B, 1, 1, 1) before it multiplies"),
-        Case("gives x0 back at t = 0, and eps where alpha_bar is 0", _clean_and_noise, _values,
+        Case("gives x0 back at t = 0, and eps where alpha_bar is 0", clean_and_noise, values,
              expect=lambda x0, t, eps, alpha_bar: torch.stack([x0[0], eps[1]]).double(),
              hint="both factors come from alpha_bar[t] itself: not from t - 1 or t + 1, and with nothing added"),
-        Case("works for points in the plane, (B, 2)", lambda g: _batch(g, 2, 2), _values,
+        Case("works for points in the plane, (B, 2)", lambda g: a_batch(g, 2, 2), values,
              hint="count the dimensions of x0 instead of writing (B, 1, 1, 1): `per_image` does"),
-        Case("takes one int t for all images", _one_time_for_all, _values),
-        Case("lets gradients through to x0 and eps", lambda g: _batch(g, 3, 1, 4, 4), _slopes, expect=_expected_slopes),
-        Case("keeps the shape and the dtype of float32 pictures", lambda g: _batch(g, 4, 1, 6, 6), _form, kind="shape",
+        Case("takes one int t for all images", one_time_for_all, values),
+        Case("lets gradients through to x0 and eps", lambda g: a_batch(g, 3, 1, 4, 4), slopes, expect=expected_slopes),
+        Case("keeps the shape and the dtype of float32 pictures", lambda g: a_batch(g, 4, 1, 6, 6), form, kind="shape",
              hint="tables are float64: give their entries the dtype of x0 before they multiply"),
         Case("works in float64, with float64's precision",
-             lambda g: _batch(g, 4, 2, 3, 3, dtype=torch.float64), rtol=1e-12, atol=1e-12),
+             lambda g: a_batch(g, 4, 2, 3, 3, dtype=torch.float64), rtol=1e-12, atol=1e-12),
     ),
     hints=("It is equation (1.4), with eps for the noise: two products and a sum.",
            "alpha_bar[t] is (B,), x0 is (B, 1, 28, 28). Which axis of x0 does PyTorch match (B,) with?",
@@ -185,16 +185,16 @@ Q_SAMPLE = Exercise(
 SNR = Exercise(
     "ch01.snr", "The signal-to-noise ratio", snr, points=1, minutes=5, difficulty="easy",
     cases=(
-        Case("is the power of the picture over the power of the noise", lambda g: (_alpha_bar(g)[1:],), _values,
+        Case("is the power of the picture over the power of the noise", lambda g: (a_table(g)[1:],), values,
              expect=lambda a: a / (1 - a), hint="power is the SQUARE of a factor"),
         Case("is 1 where picture and noise have the same power",
-             lambda g: (torch.full((3,), 0.5, dtype=torch.float64),), _values),
+             lambda g: (torch.full((3,), 0.5, dtype=torch.float64),), values),
         Case("is infinite for clean data, and 0 for pure noise",
-             lambda g: (torch.tensor([1.0, 0.25, 0.0], dtype=torch.float64),), _values,
+             lambda g: (torch.tensor([1.0, 0.25, 0.0], dtype=torch.float64),), values,
              expect=lambda a: torch.tensor([float("inf"), 1 / 3, 0.0], dtype=torch.float64),
              hint="1 / 0 is inf in PyTorch, and here that is the right answer: nothing to guard against"),
-        Case("is right for a single number out of the table", lambda g: (_alpha_bar(g)[13],), _values),
-        Case("keeps the shape and the dtype of the table", lambda g: (_alpha_bar(g),), _form, kind="shape"),
+        Case("is right for a single number out of the table", lambda g: (a_table(g)[13],), values),
+        Case("keeps the shape and the dtype of the table", lambda g: (a_table(g),), form, kind="shape"),
     ),
     hints=("In x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps, which factor is the signal's, which the noise's?",
            "A ratio of two variances, not of two standard deviations."))
@@ -202,11 +202,11 @@ SNR = Exercise(
 
 # --- prior_kl ---
 
-def _pictures(g, dtype=torch.float32):
-    return _uniform(g, -1, 1, 2, 1, 4, 4).to(dtype)
+def pictures(g, dtype=torch.float32):
+    return uniform(g, -1, 1, 2, 1, 4, 4).to(dtype)
 
 
-def _kl_of_torch(x0, alpha_bar_T):
+def kl_of_torch(x0, alpha_bar_T):
     a = torch.as_tensor(alpha_bar_T, dtype=torch.float64)
     return kl_divergence(Normal(a.sqrt() * x0.double(), (1 - a).sqrt()), Normal(0 * a, 1 + 0 * a))
 
@@ -215,18 +215,18 @@ PRIOR_KL = Exercise(
     "ch01.prior_kl", "What is left at T, in nats", prior_kl, points=2, minutes=10, difficulty="medium",
     cases=(
         Case("is the divergence of q(x_T | x0) from N(0, 1), per pixel",
-             lambda g: (_pictures(g), _alpha_bar(g, T=8)[-1]), _values, expect=_kl_of_torch,
+             lambda g: (pictures(g), a_table(g, T=8)[-1]), values, expect=kl_of_torch,
              hint="equation (1.9), with the natural logarithm"),
         Case("takes a plain number for alpha_bar_T, too",
-             lambda g: (_pictures(g), _number(g, 0.2, 0.6)), _values, expect=_kl_of_torch,
+             lambda g: (pictures(g), number(g, 0.2, 0.6)), values, expect=kl_of_torch,
              hint="alpha_bar_T may be a plain number: `torch.as_tensor(alpha_bar_T, dtype=torch.float64)` makes a "
                   "tensor of it, and torch.log1p takes tensors only"),
         Case("is more than 0 for a grey pixel (x0 = 0): the variance is not 1 either",
-             lambda g: (torch.zeros(1, 1, 2, 2), _number(g, 0.3, 0.8)), _values, expect=_kl_of_torch),
+             lambda g: (torch.zeros(1, 1, 2, 2), number(g, 0.3, 0.8)), values, expect=kl_of_torch),
         Case("is right when almost nothing is left",
-             lambda g: (_pictures(g, torch.float64), torch.tensor(2.4e-9, dtype=torch.float64)), _values,
+             lambda g: (pictures(g, torch.float64), torch.tensor(2.4e-9, dtype=torch.float64)), values,
              hint="float64, please: in float32, 1 - 2.4e-9 is just 1"),
-        Case("has the shape of x0, in float64", lambda g: (_pictures(g), _number(g, 0.2, 0.6)), _form, kind="shape"),
+        Case("has the shape of x0, in float64", lambda g: (pictures(g), number(g, 0.2, 0.6)), form, kind="shape"),
     ),
     hints=("Equation (1.9) is elementwise in x0: no sum, no mean.",
            "Make float64 of both arguments first, `torch.as_tensor(alpha_bar_T, dtype=torch.float64)` and "
@@ -240,19 +240,19 @@ BRIGHTNESS = Exercise(
     "ch01.brightness_ratio", "How much brightness is lost", brightness_ratio, points=2, minutes=10, difficulty="medium",
     cases=(
         Case("is the true spread over the one that x_T should have had",
-             lambda g: (_alpha_bar(g, T=8)[-1], _int(g, 20, 900), _number(g, 0.2, 0.9)),
+             lambda g: (a_table(g, T=8)[-1], integer(g, 20, 900), number(g, 0.2, 0.9)),
              expect=lambda a, d, sd: float(1 / (a * d * sd**2 + 1 - a) ** 0.5),
              hint="1 / sqrt(v): a spread is a standard deviation, v is a variance"),
         Case("takes a plain number for alpha_bar_T, too",
-             lambda g: (_number(g, 0.05, 0.9), _int(g, 20, 900), _number(g, 0.2, 0.9)),
+             lambda g: (number(g, 0.05, 0.9), integer(g, 20, 900), number(g, 0.2, 0.9)),
              hint="torch.sqrt takes tensors only; `** 0.5` takes tensors and numbers"),
-        Case("is 1 when nothing is left of the picture at T", lambda g: (0.0, _int(g, 20, 900), _number(g, 0.2, 0.9)),
+        Case("is 1 when nothing is left of the picture at T", lambda g: (0.0, integer(g, 20, 900), number(g, 0.2, 0.9)),
              expect=lambda a, d, sd: 1.0),
         Case("is 1 when the brightness itself has variance 1",
-             lambda g: (_number(g, 0.05, 0.9), 16, 0.25), expect=lambda a, d, sd: 1.0,
+             lambda g: (number(g, 0.05, 0.9), 16, 0.25), expect=lambda a, d, sd: 1.0,
              hint="the coordinate of brightness is sqrt(d) times the shade: its variance is d sd^2"),
         Case("is above 1 for pictures that hardly differ in brightness",
-             lambda g: (_number(g, 0.3, 0.9), 9, _number(g, 0.01, 0.1))),
+             lambda g: (number(g, 0.3, 0.9), 9, number(g, 0.01, 0.1))),
     ),
     hints=("Equation (1.12) needs v, and (1.11) says what v is.",
            "S^2 = d sd^2 is the variance of the coordinate of brightness in real pictures.",

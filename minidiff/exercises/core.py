@@ -1,8 +1,9 @@
 """Exercises that check themselves: `answer`, `check`, `hint` and `progress`.
 
-A chapter's exercises stand in `minidiff.exercises.chNN` as EXERCISES, a tuple of Exercise, and are imported when the
-first of them is asked for. Whatever a learner passes, nothing here raises and nothing goes to stderr; with the
-environment variable MINIDIFF_STRICT=1 an answer that is not right raises `Missed`.
+A chapter's exercises stand in `minidiff.exercises.chNN` as EXERCISES, a tuple of Exercise (and, if some have a file of
+their own, in `chNN_name`), and are imported when the first of them is asked for. Whatever a learner passes, nothing
+here raises and nothing goes to stderr; with the environment variable MINIDIFF_STRICT=1 an answer that is not right
+raises `Missed`.
 """
 
 import importlib
@@ -60,13 +61,13 @@ class Exercise:
 
 def chapters():
     """The chapters that have exercises: ['ch01', ...]."""
-    names = (module.name for module in pkgutil.iter_modules(minidiff.exercises.__path__))
-    return sorted(name for name in names if name[:2] == "ch" and name[2:].isdigit())
+    return [name for name in _modules() if name[2:].isdigit()]
 
 
 def exercises(chapter):
-    """The exercises of one chapter: 'ch01' -> {id: Exercise}."""
-    return {e.id: e for e in importlib.import_module(f"minidiff.exercises.{chapter}").EXERCISES}
+    """The exercises of one chapter, those in files of their own last: 'ch01' -> {id: Exercise}."""
+    parts = [name for name in _modules() if name == chapter or name.startswith(f"{chapter}_")]
+    return {e.id: e for name in parts for e in importlib.import_module(f"minidiff.exercises.{name}").EXERCISES}
 
 
 def find(id):
@@ -141,6 +142,11 @@ def report(result):
             told.add(case.miss)
     first = next((case.hint for case in result.cases if case.hint), "")
     return lines + ([f"  hint: {first}"] if first else [])
+
+
+def _modules():
+    names = (module.name for module in pkgutil.iter_modules(minidiff.exercises.__path__))
+    return sorted(name for name in names if name[:2] == "ch" and name[2:4].isdigit())
 
 
 def _checked(exercise, fn, seed):

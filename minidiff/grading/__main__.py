@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from minidiff.grading import build, report, run, selftest
+from minidiff.grading import build, export, new, report, run, selftest
 from minidiff.grading.mark import GradingError
 from minidiff.grading.notebook import BuildError
 
@@ -13,7 +13,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m minidiff.grading",
                                      description="Build the course, and mark the work of a class.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in (build, run, report, selftest):
+    for module in (build, run, report, export, selftest, new):
         module.add_command(commands)
     args = parser.parse_args(argv)
     try:
@@ -21,6 +21,8 @@ def main(argv=None):
     except (BuildError, GradingError) as error:
         print(f"minidiff.grading: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

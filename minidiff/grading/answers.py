@@ -61,11 +61,16 @@ def read(path):
         raise Unreadable(f"not a notebook ({type(error).__name__})") from None
 
 
+def readable(text):
+    """A text that can be written to a file: halves of surrogate pairs become question marks."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _cell(cell):
     source, metadata = cell.get("source", ""), cell.get("metadata") or {}
     source = "".join(source) if isinstance(source, list) else str(source)
     ours = metadata.get("minidiff") if isinstance(metadata.get("minidiff"), dict) else {}
-    text = source.replace("\r\n", "\n").replace("\r", "\n")
+    text = readable(source.replace("\r\n", "\n").replace("\r", "\n"))
     return Cell(str(cell.get("cell_type")), text, str(ours.get("exercise", "")))
 
 
@@ -95,16 +100,19 @@ def written(cells, id):
 
 
 def find(codes, id, lesson=()):
-    """The cell that answers an exercise: by its name, the last that is not the untouched stub. Code or None.
+    """The cell that answers an exercise, by its name. Code or None.
 
-    lesson: sources of the chapter's own cells, which answer nothing (a first version may have the same name).
+    Of several it is one that is not the untouched stub, if possible the answer's own cell, if possible one that does
+    more than import the name; and of these the last. lesson: sources of the chapter's own cells, which answer nothing
+    (a first version may have the same name).
     """
     name, stub = id.split(".")[1], f'NotImplementedError("{id}")'
     start = re.compile(rf"^(def|class)\s+{name}\b", re.M)
     named = [c for c in codes if c.source not in lesson
              and (any(name in bound(s) and not _is_check(s) for s in c.body)
                   or c.problem and (c.exercise == id or start.search(c.source)))]
-    ranked = sorted(named, key=lambda c: (stub not in c.source, c.exercise == id))
+    ranked = sorted(named, key=lambda c: (stub not in c.source, c.exercise == id, not all(
+        isinstance(s, IMPORTS) for s in c.body if name in bound(s))))
     return ranked[-1] if ranked else None
 
 

@@ -2,32 +2,46 @@
 
 import argparse
 import csv
+import io
 import json
+import math
 import random
 import re
 import threading
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from itertools import chain, count
 from pathlib import Path
 
 from tqdm import tqdm
 
-from minidiff.grading import sandbox
-from minidiff.grading.mark import GradingError, Marker, Sheet, load_hidden, notebooks
-from minidiff.grading.nursery import Limits
-from minidiff.grading.submissions import collect
+from minidiff.grading import answers, sandbox, wire
+from minidiff.grading.mark import ROOT, GradingError, Marker, Sheet, hidden_files, load_hidden, notebooks
+from minidiff.grading.nursery import CALLS, Limits
+from minidiff.grading.submissions import Submission, collect
 from minidiff.training.checkpoint import write_whole
 
 LIMITS = Limits()
 ABOUT = f"""Marks every notebook in SUBMISSIONS and writes OUT/grades.csv, and a .json and a .md for each student.
 
-SUBMISSIONS holds a folder for each student, or files named STUDENT_ID_NN_name.ipynb as course sites give them. Only the
-answers of a notebook run, each in a process of its own: {LIMITS.timeout:g} s of wall clock for one call and
-six times as much for one answer, {LIMITS.cpu} s of processor time, {LIMITS.memory:g} GiB of memory, {LIMITS.files} MB
-for one file, {sandbox.PROCESSES} processes, one thread; no network and no other processes in sight where the kernel
-allows it (Linux).
-Student code still runs as your user: use a container where you do not trust it."""
+SUBMISSIONS holds a folder for each student, or files named STUDENT_ID_NN_name.ipynb as course sites give them; what is
+neither is listed at the end. Only the answers of a notebook run, each in a process of its own, under these limits:
+
+  one call           {LIMITS.timeout:g} s of wall clock (--timeout), {CALLS} times as much for all calls of one answer
+  processor time     {LIMITS.cpu} s for one answer
+  memory             {LIMITS.memory:g} GiB for one answer, beyond what the chapter has loaded (--memory; Linux)
+  one file           {LIMITS.files} MB; where isolated {sandbox.SCRATCH_MB} MB in all, and only in a folder of its own
+  processes          {sandbox.PROCESSES} at a time (Linux), all ended with the answer; one thread for torch
+  network            none where isolated
+  returned values    {wire.LIMIT >> 20} MB of tensors and arrays, {wire.ITEMS:,} values in lists
+  a notebook         {answers.BYTES >> 20} MB, {answers.SOURCE:,} characters in one cell
+
+Isolated is an answer on Linux where the kernel allows unprivileged name spaces; OUT/run.json says whether it was. A
+system without fork (Windows) keeps the wall clock alone. Student code still runs as your user: where you do not trust
+it, use a container.
+
+--hidden DIR takes chNN.py files with HIDDEN = {{id: (Case, ...)}}, like those in minidiff/exercises/hidden, in their
+place. Before a class is graded the course's own solutions are: where one does not pass, nothing is."""
 
 
 def add_command(commands):
@@ -52,9 +66,9 @@ def command(args):
         raise GradingError(f"{folder}: no such folder of submissions")
     if out.resolve().is_relative_to(folder.resolve()):
         raise GradingError(f"{out} lies inside {folder}: the next run would take the marks for submissions")
-    if args.timeout <= 0 or args.memory <= 0 or args.jobs < 1:
+    if not (0 < args.timeout < math.inf and 0 < args.memory < math.inf and args.jobs > 0):
         raise GradingError("--timeout, --memory and --jobs must be positive")
-    if args.hidden and not any(args.hidden.glob("ch[0-9][0-9].py")):
+    if args.hidden and not hidden_files(args.hidden):
         raise GradingError(f"{args.hidden}: no hidden cases there, expected files such as ch01.py")
     found, ignored = collect(folder, notebooks())
     if not found:
@@ -64,10 +78,10 @@ def command(args):
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise GradingError(f"{out}: cannot be made ({error.strerror})") from None
-    for chapter in {s.chapter for s in found}:
-        load_hidden(chapter, args.hidden)
     seed = random.SystemRandom().randrange(2**31) if args.seed is None else args.seed
     limits = Limits(args.timeout, LIMITS.cpu, args.memory, LIMITS.files)
+    for chapter in sorted({s.chapter for s in found}):
+        trial(chapter, limits, args.hidden)
     with tqdm(total=len(found), unit="notebook") as bar:
         sheets, isolated = grade(found, seed, limits, args.jobs, args.hidden, (folder, out), bar.update)
     write(out, sheets, ignored, seed, sandbox.promises(isolated))
@@ -77,34 +91,62 @@ def command(args):
     return 0
 
 
+def trial(chapter, limits, hidden=None):
+    """Grade the course's own solution of a chapter, so that a class is not graded where right answers fail.
+
+    Raises GradingError: for hidden cases that are wrong, and for limits or a machine with which answers do not run.
+    """
+    load_hidden(chapter, hidden)
+    if not solution(chapter).path.exists():
+        return
+    with Marker(chapter, 0, limits, hidden) as marker:
+        for mark in marker.sheet(solution(chapter)).marks:
+            if mark.state not in ("passed", "to be read"):
+                raise GradingError(f"{chapter} is not graded: the course's own solution of {mark.id} does not pass "
+                                   f"here ({mark.note}){f': look at the cases in {hidden}' if hidden else ''}")
+
+
+def solution(chapter):
+    """The course's own solution of a chapter, as a Submission."""
+    return Submission("solution", chapter, ROOT / "solutions" / f"{notebooks()[chapter]}.ipynb")
+
+
 def grade(found, seed, limits=LIMITS, jobs=2, hidden=None, hide=(), done=lambda: None):
     """The sheets of some submissions, in their order, and whether all answers ran isolated."""
     sheets, isolated, local, markers = {}, [], threading.local(), []
 
+    def close(marker):
+        marker.__exit__()
+        isolated.append(marker.nursery.said)
+
+    def marker_of(chapter):
+        """This thread's marker of a chapter; that of the chapter before it ends."""
+        known = getattr(local, "marker", None)
+        if known is None or known.chapter != chapter:
+            if known is not None:
+                markers.remove(known)
+                close(known)
+            local.marker = Marker(chapter, seed, limits, hidden, hide).__enter__()
+            markers.append(local.marker)
+        return local.marker
+
     def one(submission):
-        chapter = submission.chapter
-        known = local.__dict__.setdefault("markers", {})
-        if chapter not in known:
-            known[chapter] = Marker(chapter, seed, limits, hidden, hide)
-            known[chapter].__enter__()
-            markers.append(known[chapter])
         try:
-            sheet = known[chapter].sheet(submission)
+            sheets[submission] = marker_of(submission.chapter).sheet(submission)
         except Exception as error:  # one notebook never stops a class
-            sheet = Sheet(submission.student, chapter, submission.path.name, (),
-                          f"the grader failed on this file ({type(error).__name__})")
-        sheets[submission] = sheet
+            sheets[submission] = Sheet(submission.student, submission.chapter, submission.path.name, (),
+                                       f"the grader failed on this file ({type(error).__name__})")
         done()
 
+    pool = ThreadPoolExecutor(jobs)
     try:
-        with ThreadPoolExecutor(jobs) as pool:
-            for future in [pool.submit(one, s) for s in sorted(found, key=lambda s: s.chapter)]:
-                future.result()
+        for future in [pool.submit(one, s) for s in sorted(found, key=lambda s: s.chapter)]:
+            future.result()
     finally:
+        pool.shutdown(cancel_futures=True)
         for marker in markers:
-            marker.__exit__()
-            isolated.append(marker.nursery.isolated)
-    return [sheets[s] for s in found], bool(isolated) and all(isolated)
+            close(marker)
+    return [sheets[s] for s in found], set().union(*isolated) == {True}
 
 
 def write(out, sheets, ignored, seed, promises):
@@ -119,8 +161,9 @@ def write(out, sheets, ignored, seed, promises):
             row += [marks[c].points, marks[c].state, marks[c].note] if c in marks else ["", "", ""]
         rows.append([safe(value) for value in row])
     write_csv(out / "grades.csv", rows)
-    write_whole(out / "run.json", json.dumps({"seed": seed, "promises": promises, "not graded": ignored}, indent=1))
     names = file_names({s.student for s in sheets})
+    write_whole(out / "run.json", json.dumps({"seed": seed, "promises": promises, "students": names,
+                                              "not graded": ignored}, indent=1))
     for student, name in names.items():
         own = [s for s in sheets if s.student == student]
         write_whole(out / f"{name}.json", json.dumps([asdict(s) | {"points": s.points, "of": s.of, "state": s.state}
@@ -130,7 +173,6 @@ def write(out, sheets, ignored, seed, promises):
 
 def write_csv(path, rows):
     """Write rows to a CSV file, whole or not at all."""
-    import io
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     write_whole(path, text.getvalue())
@@ -146,12 +188,12 @@ def safe(value):
 
 def file_names(students):
     """A file name for each student: letters, digits, dots and dashes, no two alike, whatever their case."""
-    names, taken = {}, Counter()
+    names, taken = {}, {"grades", "run"}
     for student in sorted(students):
-        name = re.sub(r"[^\w.-]+", "_", student).strip("._")[:80] or "student"
-        name = f"{name}_" if name.lower() in ("grades", "run", "report") else name
-        taken[name.lower()] += 1
-        names[student] = name if taken[name.lower()] == 1 else f"{name}-{taken[name.lower()]}"
+        stem = re.sub(r"[^\w.-]+", "_", student).strip("._")[:80] or "student"
+        free = (name for name in chain([stem], (f"{stem}-{n}" for n in count(2))) if name.lower() not in taken)
+        names[student] = next(free)
+        taken.add(names[student].lower())
     return names
 
 
@@ -163,10 +205,15 @@ def page(sheet):
     for mark in sheet.marks:
         if mark.state == "to be read":
             lines += ["", f"## {mark.id}: to be read (up to {mark.of} points)", "",
-                      *(f"> {line}" for line in (mark.text or "nothing written").splitlines())]
+                      *quoted(mark.text or "nothing written")]
             continue
         lines += ["", f"## {mark.id}: {mark.state}, {mark.points:g} of {mark.of} points", ""]
         lines += [f"- {'ok' if c.passed else 'MISS'}: {c.says}" + (f"\n  {c.miss}" if c.miss else "")
                   for c in mark.cases] or ([mark.note] if mark.note else [])
         lines += [f"\nHint: {hint}" for hint in [next((c.hint for c in mark.cases if c.hint), "")] if hint]
     return "\n".join(lines)
+
+
+def quoted(text):
+    """The lines of a student's text, as a quotation in Markdown."""
+    return [f"> {line}" for line in text.splitlines()]

@@ -2,7 +2,7 @@
 
 A message is a length, a JSON header of that length, and the raw bytes of its arrays. A header cannot name code: it
 holds None, bools, numbers, strings, lists, dicts and arrays of the dtypes in DTYPES. Everything else becomes a
-`Stranger`, which is its kind in words and nothing more.
+`Stranger`, which is its kind in words and nothing more. On a pipe a message is a frame: a letter, its length, itself.
 """
 
 import json
@@ -18,9 +18,11 @@ DTYPES = {str(d).removeprefix("torch."): d for d in (
     torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16, torch.bfloat16,
     torch.float32, torch.float64, torch.complex64, torch.complex128)}
 LIMIT = 32 * 2**20  # bytes of arrays in one message
+HEADER = 2**22  # bytes of one header
+TOTAL = 4 * LIMIT  # bytes of one frame, and of all that one job sends
 ITEMS = 20_000  # values in one message
 TEXT = 10_000  # characters of one string
-LENGTH = struct.Struct("<Q")
+LENGTH, HEAD = struct.Struct("<Q"), struct.Struct("<cQ")
 
 
 class WireError(Exception):
@@ -28,23 +30,28 @@ class WireError(Exception):
 
 
 class Stranger:
-    """A value of another kind, on the grader's side: it equals nothing."""
+    """A value of another kind, on the grader's side: it equals nothing. The name of its class says the kind."""
 
 
-def pack(value, limit=LIMIT):
-    """The bytes of a message. Raises WireError, in words for the learner, when a value is too large."""
+def pack(value, limit=LIMIT, text=TEXT):
+    """The bytes of a message; strings are cut. Raises WireError, in words for the learner, when a value is too large.
+
+    limit: bytes of arrays; text: characters of one string.
+    """
     arrays, count = [], [0]
-    tree = _tree(value, arrays, count, limit)
+    tree = _tree(value, arrays, count, limit, text)
     header = json.dumps(tree).encode()
+    if len(header) > HEADER:
+        raise WireError("gives more text than can be compared")
     return b"".join([LENGTH.pack(len(header)), header, *arrays])
 
 
-def unpack(data, limit=LIMIT):
+def unpack(data):
     """The value in a message of bytes. Raises WireError on anything else; runs nothing that the bytes ask for."""
     try:
         size = LENGTH.unpack_from(data)[0]
-        if size > len(data) - LENGTH.size:
-            raise WireError("the message is cut off")
+        if size > min(HEADER, len(data) - LENGTH.size):
+            raise WireError("the message is cut off, or has too long a header")
         tree = json.loads(data[LENGTH.size:LENGTH.size + size])
         value, end = _value(tree, memoryview(data), LENGTH.size + size)
     except (ValueError, KeyError, TypeError, IndexError, RecursionError, AttributeError, OverflowError,
@@ -55,7 +62,25 @@ def unpack(data, limit=LIMIT):
     return value
 
 
-def _tree(value, arrays, count, limit):
+def read_frame(stream):
+    """The next (letter, bytes) of a stream, or None at its end."""
+    head = stream.read(HEAD.size)
+    if len(head) < HEAD.size:
+        return None
+    letter, size = HEAD.unpack(head)
+    if size > TOTAL:
+        return None
+    body = stream.read(size)
+    return (letter, body) if len(body) == size else None
+
+
+def write_frame(stream, letter, body):
+    """Send one frame."""
+    stream.write(HEAD.pack(letter, len(body)) + body)
+    stream.flush()
+
+
+def _tree(value, arrays, count, limit, text):
     count[0] += 1
     if count[0] > ITEMS:
         raise WireError(f"gives more than {ITEMS} values in lists")
@@ -70,13 +95,13 @@ def _tree(value, arrays, count, limit):
     if type(value) is complex:
         return {"complex": [value.real.hex(), value.imag.hex()]}
     if type(value) is str:
-        return value[:TEXT]
+        return value[:text]
     if type(value) in (tuple, list):
-        return {type(value).__name__: [_tree(v, arrays, count, limit) for v in value]}
+        return {type(value).__name__: [_tree(v, arrays, count, limit, text) for v in value]}
     if isinstance(value, dict):
-        return {"dict": [[_tree(k, arrays, count, limit), _tree(v, arrays, count, limit)] for k, v in value.items()]}
+        return {"dict": [[_tree(v, arrays, count, limit, text) for v in pair] for pair in value.items()]}
     if isinstance(value, np.generic):
-        return _tree(value.item(), arrays, count, limit)
+        return _tree(value.item(), arrays, count, limit, text)
     if type(value) in (torch.Tensor, torch.nn.Parameter, np.ndarray):
         return _array(value, arrays, limit)
     return {"other": kind_of(value)[:60]}
@@ -119,8 +144,8 @@ def _value(tree, data, at):
             pairs[key], at = _value(item, data, at)
         return pairs, at
     if kind == "other":
-        name = str(body).split()[-1] if str(body).split()[-1:] else "thing"
-        return type(name if name.isidentifier() else "Thing", (Stranger,), {})(), at
+        words = "".join(c if c.isprintable() else " " for c in str(body)).split()
+        return type(" ".join(words[1:]) or "thing", (Stranger,), {})(), at
     name, shape, requires_grad = body
     dtype, count = DTYPES[name], math.prod(shape)
     if kind not in ("tensor", "numpy") or any(type(n) is not int or n < 0 for n in shape):

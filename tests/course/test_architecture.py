@@ -8,8 +8,8 @@ from graphlib import TopologicalSorter
 
 import pytest
 
-from tests.course.tree import (CHAPTERS, PACKAGE, ROOT, TOOLS, course, homes, imported, modules, notebook_code,
-                               notebooks, own, parsed)
+from tests.course.tree import (CHAPTERS, PACKAGE, ROOT, TOOLS, WRITTEN, course, homes, imported, modules,
+                               notebook_code, notebooks, own, parsed)
 
 RUNTIME = {"numpy", "torch", "scipy", "matplotlib", "tqdm", "safetensors", "minidiff"}
 
@@ -59,7 +59,7 @@ def test_a_module_imports_only_modules_of_its_chapter_or_before(module):
     assert above == {}, f"{module} is of chapter {home}"  # "tools" sorts after every chapter, so it is above them all
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("chapter", WRITTEN)
 def test_the_notebooks_of_a_chapter_import_only_what_is_known_by_then(chapter):
     for file in notebooks(chapter):
         names = {m for tree in notebook_code(file) for m in own(imported(tree))}

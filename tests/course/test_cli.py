@@ -9,10 +9,15 @@ import numpy as np
 import pytest
 import torch
 
+from minidiff.cli import walks
 from minidiff.cli.main import main
 from minidiff.models.unet import UNet
+from minidiff.process.continuous import cosine_path, interpolated_path
+from minidiff.process.edm import ve_path
+from minidiff.process.flow import flow_path
+from minidiff.process.schedules import alpha_bar_of, linear_betas
 from minidiff.recipes import mnist_ddpm
-from minidiff.recipes.run import save_model
+from minidiff.recipes.run import CHECKPOINTS, save_model
 
 NET = {"channels": [8, 8], "patch": 4}
 
@@ -63,6 +68,61 @@ def test_evaluate_measures_beside_real_data(model, tmp_path, capsys):
     found = json.loads((tmp_path / "e.json").read_text())
     assert found["distance"] > 3 * found["distance_of_real"] > 0 and 0.9 < found["eps_mse_test"] < 1.1
     assert "Fréchet distance of 20 pictures" in capsys.readouterr().out
+
+
+def test_compare_writes_a_table_a_figure_and_pictures(model, tmp_path, capsys):
+    out = tmp_path / "side"
+    assert main(["compare", str(model), "--samplers", "ddim,heun,unipc", "--evals", "3,4", "--n", "12",
+                 "--out", str(out)]) == 0
+    table = json.loads((out / "table.json").read_text())
+    assert [(r["sampler"], r["evaluations"]) for r in table["rows"]] == [(s, e) for e in (3, 4)
+                                                                       for s in ("ddim", "heun", "unipc")]
+    assert all(r["distance"] > 0 for r in table["rows"]) and table["n"] == 12
+    assert {file.name for file in out.iterdir()} == {"table.json", "quality.png", "pictures-3.png", "pictures-4.png"}
+
+
+def test_every_walk_keeps_to_its_evaluations_and_starts_from_the_same_noise(model):
+    known = walks.trained(model)
+    for name, walk in walks.WALKS.items():
+        asked = []
+        net = known.net.register_forward_pre_hook(lambda net, inputs: asked.append(inputs[0]))
+        images = walks.draw(known, 2, name, 7, seed=3)
+        net.remove()
+        assert len(asked) == walk.each * walk.steps(7) + walk.more <= 7, name
+        assert images.shape == (2, 1, 28, 28) and images.isfinite().all() and images.abs().max() <= 1
+        start = torch.randn(2, 1, 28, 28, generator=torch.Generator().manual_seed(3))
+        torch.testing.assert_close(asked[0], start, rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("kind", walks.GRIDS)
+def test_grids_of_any_path_fall_to_clean(kind):
+    for path in (interpolated_path(alpha_bar_of(linear_betas())), flow_path(), ve_path(), cosine_path()):
+        times = walks.grid_of(path, 7, kind)
+        assert len(times) == 8 and (times.diff() < 0).all() and times[-1] == 0 and path.alpha(times[0]) > 0
+
+
+def test_a_named_sampler_draws_what_compare_draws(model, tmp_path):
+    main(["sample", str(model), "--n", "3", "--sampler", "heun", "--steps", "5", "--out", str(tmp_path / "x.npy")])
+    again = walks.draw(walks.trained(model), 3, "heun", 5).numpy()
+    assert (np.load(tmp_path / "x.npy") == again).all()
+
+
+def test_a_wrong_comparison_is_refused_before_anything_is_drawn(model, tmp_path, capsys):
+    wrong = {"--samplers": ("nosuch", "there is no sampler 'nosuch'"), "--evals": ("5,x", "--evals must be"),
+             "--n": ("1", "at least 2")}
+    for option, (value, words) in wrong.items():
+        assert words in says(capsys, "compare", model, option, value, "--out", tmp_path / "side")
+    assert "--evals must be" in says(capsys, "compare", model, "--evals", "0", "--out", tmp_path / "side")
+    assert "one step takes 2 evaluations" in says(capsys, "compare", model, "--samplers", "plms", "--evals", "1",
+                                                 "--out", tmp_path / "side")
+    assert not (tmp_path / "side").exists()
+
+
+def test_a_checkpoint_that_draws_nothing_is_refused(model, tmp_path, capsys):
+    classifier = CHECKPOINTS / "mnist-classifier.safetensors"
+    assert "draws no pictures" in says(capsys, "sample", classifier, "--out", tmp_path / "x.png")
+    save_model(tmp_path / "other.safetensors", UNet(**NET), {"recipe": "of-tomorrow"})
+    assert "of-tomorrow" in says(capsys, "evaluate", tmp_path / "other.safetensors")
 
 
 def test_the_same_seed_draws_the_same_pictures(model, tmp_path):

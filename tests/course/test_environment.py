@@ -18,7 +18,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS = PROJECT["optional-dependencies"]
+EXTRAS = {name: some for name, some in PROJECT["optional-dependencies"].items() if name != "classroom"}
 DIRECT = [Requirement(line) for line in PROJECT["dependencies"] + sum(EXTRAS.values(), [])]
 OF_CUDA = ("nvidia-", "cuda-", "triton")  # torch itself fixes the version of each
 TESTED = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix", "python_version": "3.11",
@@ -107,6 +107,7 @@ def test_make_help_lists_every_target():
     ("test-all", ["-m pytest tests", "-p no:cacheprovider solutions"]),
     ("demo", ["-m minidiff demo --minutes 10"]),
     ("chapters", ["-m minidiff.grading build"]),
+    ("classroom", ['-m pip install --quiet -c constraints.txt -e ".[classroom]"']),
     ("gpu", ["-m pytest -m cuda tests", "benchmarks/gpu.py"]),
 ])
 def test_make_runs(target, runs):

@@ -1,5 +1,6 @@
 """Every exercise tells right from wrong: references and alternatives pass, mutants fail, whatever the seed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import minidiff.exercises
 from minidiff.exercises.compare import same
 from minidiff.exercises.core import exercises
 from minidiff.exercises.judge import inputs_of, judge
+from minidiff.grading.mark import hidden_files, load_hidden
 from tests import mutants
 from tests.course.tree import CHAPTERS
 
@@ -18,7 +20,11 @@ ALL = {id: exercise for chapter in PRESENT for id, exercise in exercises(chapter
 MUTANTS = {f"{id}-{name}": (id, fn) for id in ALL for name, fn in mutants.mutants(id).items()}
 ALTERNATIVES = {f"{id}-{name}": (id, fn) for id in ALL for name, fn in mutants.alternatives(id).items()}
 
+HIDDEN = {id: cases for chapter in PRESENT for id, cases in load_hidden(chapter)[0].items()}
+GRADED = {id: replace(e, cases=e.cases + HIDDEN.get(id, ())) for id, e in ALL.items()}  # as the grader asks
+
 each_exercise = pytest.mark.parametrize("exercise", ALL.values(), ids=ALL.keys())
+each_as_graded = pytest.mark.parametrize("exercise", GRADED.values(), ids=GRADED.keys())
 
 
 def test_every_chapter_has_exercises():
@@ -39,12 +45,20 @@ def test_says_what_it_is_and_what_it_costs(exercise):
     assert len(exercise.hints) in (2, 3) and all(exercise.hints) and len(set(exercise.hints)) == len(exercise.hints)
 
 
-@each_exercise
+def test_a_chapter_with_hidden_cases_has_them_for_every_exercise():
+    chapters = {file.stem[:4] for file in hidden_files()}
+    assert {"ch01", "ch02", "ch03", "ch04"} <= chapters
+    assert set(HIDDEN) == {id for id in ALL if id[:4] in chapters}
+    assert all(any(case.kind == "value" for case in cases) for cases in HIDDEN.values())
+
+
+@each_as_graded
 def test_its_cases_are_claims_that_shapes_alone_do_not_meet(exercise):
     claims = [case.says for case in exercise.cases]
     assert all(claims) and len(set(claims)) == len(claims)
-    kinds = [case.kind for case in exercise.cases]
-    assert set(kinds) <= {"value", "shape"} and kinds.count("shape") <= 0.2 * len(kinds)
+    for cases in (exercise.cases, ALL[exercise.id].cases):
+        kinds = [case.kind for case in cases]
+        assert set(kinds) <= {"value", "shape"} and kinds.count("shape") <= 0.2 * len(kinds)
     exact = [case for case in exercise.cases if case.rtol or case.atol <= 1e-6]
     assert all(case.rtol <= 1e-4 and case.atol <= 1e-6 for case in exact)
     assert len(exercise.cases) - len(exact) <= 1  # one mean over random draws may stand beside them, with rtol = 0
@@ -58,7 +72,7 @@ def is_plain(value):
     return type(value) in (torch.Tensor, int, float, bool, str, type(None))
 
 
-@each_exercise
+@each_as_graded
 def test_its_inputs_are_plain_and_decided_by_the_seed(exercise):
     drawn = [[inputs_of(exercise, i, seed) for i in range(len(exercise.cases))] for seed in (*SEEDS, SEEDS[0])]
     assert all(type(inputs) is tuple and is_plain(inputs) for run in drawn for inputs in run)
@@ -74,7 +88,7 @@ def test_its_stub_is_not_started(exercise):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@each_exercise
+@each_as_graded
 def test_its_reference_passes(exercise, seed):
     assert judge(exercise, exercise.reference, seed).passed
 
@@ -97,5 +111,5 @@ def test_a_wrong_answer_fails(id, fn, seed):
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("id, fn", ALTERNATIVES.values(), ids=ALTERNATIVES.keys())
 def test_a_right_answer_written_another_way_passes(id, fn, seed):
-    result = judge(ALL[id], fn, seed)
+    result = judge(GRADED[id], fn, seed)
     assert result.passed, result.cases

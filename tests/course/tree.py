@@ -23,6 +23,9 @@ def course():
     return tomllib.loads((ROOT / "course.toml").read_text())
 
 
+WRITTEN = tuple(c for c in CHAPTERS if "notebook" in course()[c])  # those whose notebook is written, too
+
+
 @functools.cache
 def modules():
     """All modules {"process.forward": its file}; packages are not modules, their __init__ holds a docstring only."""

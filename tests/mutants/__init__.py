@@ -3,7 +3,8 @@
     @mutant("ch01.q_sample")
     def variance_instead_of_standard_deviation(x0, t, eps, alpha_bar): ...
 
-stands in `tests/mutants/ch01.py`; its name says the mistake. `mutants("ch01.q_sample")` gives all of one exercise.
+stands in `tests/mutants/ch01.py`, or in a `ch01_name.py`; its name says the mistake. `mutants("ch01.q_sample")` gives
+all of one exercise.
 """
 
 import importlib
@@ -34,8 +35,7 @@ def alternatives(id):
 
 def registered():
     """All ids that have a wrong or a right answer, over all files of this folder."""
-    for file in Path(__file__).parent.glob("ch[0-9]*.py"):
-        importlib.import_module(f"{__name__}.{file.stem}")
+    _load("ch[0-9]*")
     return set(_mutants) | set(_alternatives)
 
 
@@ -51,6 +51,11 @@ def _register(registry, id):
 
 def _of(registry, id):
     chapter = id.split(".")[0]
-    if (Path(__file__).parent / f"{chapter}.py").exists():
-        importlib.import_module(f"{__name__}.{chapter}")
+    for pattern in (chapter, f"{chapter}_*"):
+        _load(pattern)
     return registry.get(id, {})
+
+
+def _load(pattern):
+    for file in sorted(Path(__file__).parent.glob(f"{pattern}.py")):
+        importlib.import_module(f"{__name__}.{file.stem}")

@@ -4,7 +4,6 @@ import math
 
 import torch
 
-import tests.mutants.ch04_blocks  # noqa: F401  (the answers to ResBlock and Attention2d)
 from minidiff.models.layers import Upsample
 from minidiff.process.forward import per_image
 from minidiff.process.posterior import posterior

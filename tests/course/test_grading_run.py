@@ -1,0 +1,206 @@
+"""The commands of the grader: which files they take, what they write, and what they say to wrong use."""
+
+import csv
+import json
+import os
+
+import pytest
+
+from minidiff.exercises.core import exercises
+from minidiff.grading import answers, run, wire
+from minidiff.grading.__main__ import main
+from minidiff.grading.mark import Mark, Sheet, load_hidden, notebooks
+from minidiff.grading.notebook import WRITE_HERE
+from minidiff.grading.report import alike, lines, to_be_read
+from minidiff.grading.selftest import solution_lines, tells
+from minidiff.grading.submissions import collect
+from tests.submissions import save, solved, with_answers
+
+STEM = notebooks()["ch01"]
+
+
+def call(*arguments):
+    return main([str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory):
+    """A flat folder of a class as a course site gives it, and the OUT folder of one run over it."""
+    folder, out = tmp_path_factory.mktemp("class"), tmp_path_factory.mktemp("marks")
+    right = json.dumps(solved("ch01"))
+    bad = with_answers("ch01", {"ch01.q_sample": ["def q_sample(x0, t, eps, alpha_bar):\n    return alpha_bar[t] * x0"],
+                                "ch01.snr": ['def snr(alpha_bar):\n    raise NotImplementedError("ch01.snr")']})
+    silent = solved("ch01")
+    for notebook, text in ((bad, "because\n<script>x</script>"), (silent, WRITE_HERE)):
+        for cell in notebook.cells:
+            if "manual" in cell.metadata.get("tags", []):
+                cell.source = text
+    (folder / f"mia_123_{STEM}.ipynb").write_text(right)
+    (folder / f"mia_123_{STEM} (1).ipynb").write_text(json.dumps(bad))
+    (folder / f"=cmd_late_6_7_{STEM}-1.ipynb").write_text(json.dumps(silent))
+    (folder / f"lea_8_{STEM}.ipynb").write_text("no notebook")
+    (folder / os.fsdecode(b"j\xff_9_" + f"{STEM}.ipynb".encode())).write_text(right)
+    (folder / "readme.txt").write_text("hello")
+    assert call("run", folder, "-o", out, "--seed", 4, "-j", 1) == 0
+    with open(out / "grades.csv", encoding="utf-8", newline="") as stream:
+        return out, {row["student"]: row for row in csv.DictReader(stream)}
+
+
+def test_every_student_has_a_row(marked):
+    _, rows = marked
+    assert {name: rows[name]["state"] for name in rows} == {
+        "mia": "not passed", "'=cmd": "passed", "lea": "unreadable", "j?": "passed"}
+    assert float(rows["lea"]["points"]) == 0 and "not JSON" in rows["lea"]["note"]
+    assert rows["mia"]["ch01.snr state"] == "not started" and rows["mia"]["ch01.q_sample note"]
+    assert float(rows["'=cmd"]["points"]) == float(rows["mia"]["of"]) == sum(
+        e.points for e in exercises("ch01").values())
+
+
+def test_the_run_says_what_it_did(marked):
+    said = json.loads((marked[0] / "run.json").read_text())
+    assert said["seed"] == 4 and "limits: wall clock" in said["promises"] and set(said["students"]) == {
+        "mia", "=cmd", "lea", "j?"}
+    assert [why for _, why in said["not graded"]] == ["an earlier hand-in", "not named like a chapter"]
+
+
+def test_the_page_of_a_student_tells_what_was_missed_and_no_solution(marked):
+    page = (marked[0] / "mia.md").read_text()
+    assert "MISS: uses each image's own step" in page and "expected" in page and "> because" in page
+    assert "## ch01.snr: not started, 0 of 1 points" in page
+    assert not any(line in page for line in solution_lines("ch01"))
+    assert "could not be graded: not JSON" in (marked[0] / "lea.md").read_text()
+
+
+def test_report_sums_up_a_class(marked, capsys):
+    out, _ = marked
+    assert call("report", out) == 0
+    said = capsys.readouterr().out
+    assert "ch01: 4 notebooks, 1 of them unreadable" in said
+    assert "- ch01.q_sample: 50 % passed, 1.5 of 3 points on average, 1 not started" in said
+    assert "  - most missed (1 times): " in said and "- =cmd and j?: ch01.linear_betas" in said
+    assert "- ch01.induction: to be read, 2 of 4 written" in said
+    page = (out / "report-ch01.md").read_text()
+    assert "**mia**\n\n> because\n" in page and "Nothing written: =cmd." in page and said.splitlines()[1] in page
+    assert (out / "report-ch01.png").stat().st_size > 10_000
+
+
+def sheet(student, **texts):
+    given = [Mark(id, "passed", 1, 1, canonical=text, text=text).__dict__ for id, text in texts.items()]
+    return Sheet(student, "ch01", "x", tuple(given)).__dict__
+
+
+def test_what_many_wrote_alike_says_nothing_about_two():
+    few = [sheet(name, a="one", b=name, c="same") for name in "pq"]
+    pairs, usual = alike(few + [sheet(name, a=name, b=name, c="same") for name in "rstu"], own={"same"})
+    assert pairs == [(("p", "q"), ["a"])] and usual == [("c", list("pqrstu"), True)]
+
+
+def test_a_class_without_one_readable_notebook_has_a_report():
+    assert lines("ch01", [Sheet("a", "ch01", "x", (), "broken").__dict__])[0].endswith("1 of them unreadable")
+    assert to_be_read([]) == []
+
+
+@pytest.mark.parametrize("names, students", [
+    (["ann/{}", "ann/{} (2)", "ann/{}-Copy1"], ["ann"]),
+    (["ann_1_2_{}", "ann_3_4_{}", "bob_LATE_5_6_{}"], ["ann_1", "ann_3", "bob"]),
+    (["ann_1_2_{}", "ann_1_9_{}-1"], ["ann"]),
+    (["Jane Doe_77_assignsubmission_file_/{}"], ["Jane Doe_77_assignsubmission_file_"]),
+    (["{}", "x/.ipynb_checkpoints/{}", "__MACOSX/x/{}", "ann/notes"], []),
+])
+def test_whose_a_file_is(names, students, tmp_path):
+    for name in names:
+        path = tmp_path / f"{name.format(STEM)}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    found, _ = collect(tmp_path, notebooks())
+    assert [s.student for s in found] == students
+    assert all("(2)" in s.path.name or "-1" in s.path.name for s in found if s.student == "ann" and len(names) > 1
+               if len(students) == 1)
+
+
+def test_no_two_students_share_a_file():
+    names = run.file_names(["A b", "a_b", "a_b-2", "grades", "", "x" * 200, "../../etc", "RUN"])
+    assert len({n.lower() for n in names.values()}) == 8 and not {"grades", "run"} & set(names.values())
+    assert all("/" not in n and len(n) < 90 and not n.startswith(".") for n in names.values())
+
+
+HIDDEN = '''
+from minidiff.exercises.core import Case
+HIDDEN = {"ch01.%s": (Case("is what the teacher says", lambda g: (0.5, 4, 1.0), expect=lambda a, d, sd: %s),)}
+'''
+
+
+@pytest.mark.parametrize("make, says", [
+    (lambda p: ["run", p / "no", "-o", p / "out"], "no such folder"),
+    (lambda p: ["run", p / "empty", "-o", p / "out"], "no notebook there is named like a chapter"),
+    (lambda p: ["run", p / "empty", "-o", p / "empty" / "out"], "lies inside"),
+    (lambda p: ["run", p / "one", "-o", p / "file"], "cannot be made"),
+    (lambda p: ["run", p / "one", "-o", p / "out", "--hidden", p / "empty"], "no hidden cases"),
+    (lambda p: ["run", p / "one", "-o", p / "out", "--hidden", p / "no"], "no hidden cases"),
+    (lambda p: ["run", p / "one", "-o", p / "out", "--hidden", p / "broken"], "no hidden cases can be read"),
+    (lambda p: ["run", p / "one", "-o", p / "out", "--hidden", p / "unknown"], "there is no exercise 'ch01.other'"),
+    (lambda p: ["run", p / "one", "-o", p / "out", "--hidden", p / "wrong"], "solution of ch01.brightness_ratio does"),
+    (lambda p: ["run", p / "empty", "-o", p / "out", "-j", "0"], "must be positive"),
+    (lambda p: ["run", p / "empty", "-o", p / "out", "--timeout", "nan"], "must be positive"),
+    (lambda p: ["report", p / "empty"], "no marks there"),
+    (lambda p: ["report", p / "no"], "no marks there"),
+    (lambda p: ["selftest", "77"], "no chapter 77"),
+    (lambda p: ["new", "ch77.thing"], "no chapter 77"),
+    (lambda p: ["new", "thing"], "no name for an exercise"),
+    (lambda p: ["new", "ch01.q_sample"], "exists already"),
+    (lambda p: ["new", "ch01.thing", "--module", "process.forward"], "there is no thing in it"),
+])
+def test_wrong_use_is_one_line_and_exit_2(make, says, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    save(solved("ch01"), tmp_path / "one" / "ann", "ch01")
+    for name, text in {"broken": "HIDDEN = 3", "unknown": HIDDEN % ("other", "1.0"),
+                       "wrong": HIDDEN % ("brightness_ratio", "9.0")}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "ch01.py").write_text(text)
+    assert call(*make(tmp_path)) == 2
+    error = capsys.readouterr().err.strip()
+    assert says in error and "\n" not in error
+
+
+def test_a_teacher_s_own_cases_stand_in_place_of_ours(tmp_path):
+    (tmp_path / "ch01.py").write_text(HIDDEN % ("brightness_ratio", "(0.5 * 4 + 0.5) ** -0.5"))
+    (tmp_path / "ch01_more.py").write_text(HIDDEN % ("snr", "0"))
+    cases, files = load_hidden("ch01", tmp_path)
+    assert {id: len(some) for id, some in cases.items()} == {"ch01.brightness_ratio": 1, "ch01.snr": 1}
+    assert len(files) == 2 and len(load_hidden("ch01")[0]) == len(exercises("ch01"))
+
+
+@pytest.mark.parametrize("value", [None, True, 3, -1.5, float("inf"), 2 + 1j, "text", (1, [2.0, None]), {"a": (1,)}])
+def test_plain_values_cross_the_wire(value):
+    assert wire.unpack(wire.pack(value)) == value
+
+
+@pytest.mark.parametrize("data", [b"", b"x" * 7, b"\xff" * 8, wire.LENGTH.pack(3) + b"[1]", wire.pack(1)[:-1],
+                                  wire.pack(1) + b"!", wire.LENGTH.pack(18) + b'{"tensor":["x",[]]}',
+                                  wire.LENGTH.pack(wire.HEADER + 2) + b"[" + b"0" * wire.HEADER + b"]"])
+def test_bytes_that_are_no_message_are_refused(data):
+    with pytest.raises(wire.WireError):
+        wire.unpack(data)
+
+
+def test_only_definitions_of_a_notebook_run():
+    cells = [answers.Cell("code", "import math\nprint('no')\nstep = 1\nslow = train()\ndef helper():\n    return step")]
+    cells.append(answers.Cell("code", "def snr(a):\n    return helper() + math.pi + slow"))
+    codes = answers.parsed(cells)
+    pulled = answers.pull(codes, answers.find(codes, "ch01.snr"), "ch01.snr", {})
+    assert [part["keep"] for part in pulled[1:]] == [[0, 2, 4], [0]]
+
+
+def test_a_message_with_a_line_of_the_solution_is_noticed():
+    line = next(iter(solution_lines("ch01")))
+    assert tells(Mark("ch01.snr", "not passed", 0, 1, f"no, {line}"), solution_lines("ch01"))
+    assert not tells(Mark("ch01.snr", "not passed", 0, 1, "no"), solution_lines("ch01"))
+
+
+def test_the_command_explains_its_limits(capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    said = capsys.readouterr().out
+    for limit in ("10 s of wall clock", "60 s for one answer", "4 GiB", "16 MB", "32 at a time", "50 MB", "Isolated"):
+        assert limit in said

@@ -1,0 +1,76 @@
+"""Submissions that a grader must survive, each with the mark that it must get.
+
+A file NAME.py.txt answers one exercise of a notebook that is right in all others. Its first line says which, and the
+mark: `# ch04.ResBlock: not passed, 0 points, where isolated`; without an id it is ch01.q_sample, and without points
+they are less than full. `# ---` begins another cell; the last one is the answer. Odd files as a whole: `notebooks`.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+
+from minidiff.grading.run import solution
+
+FOLDER = Path(__file__).parent
+ID = "ch01.q_sample"
+
+
+@dataclass(frozen=True)
+class Known:
+    """An answer and the mark that it must get. points: None where they are less than full; isolated: only there."""
+    name: str
+    id: str
+    state: str
+    points: float | None
+    isolated: bool
+    cells: tuple
+
+    def meets(self, mark):
+        """Is a mark the one that this answer must get?"""
+        points = mark.points < mark.of if self.points is None else mark.points == self.points
+        return mark.state == self.state and (points or self.state == "passed")
+
+
+def corpus():
+    """All answers of the folder, [Known]."""
+    return [_known(file) for file in sorted(FOLDER.glob("*.py.txt"))]
+
+
+def solved(chapter):
+    """The notebook of a chapter with all answers right."""
+    return nbformat.read(solution(chapter).path, as_version=4)
+
+
+def with_answers(chapter, answers):
+    """A solved notebook in which exercises are answered by {id: cells}; the last of the cells is the answer's own."""
+    notebook = solved(chapter)
+    for id, (*before, last) in answers.items():
+        at = where(notebook, id)
+        notebook.cells[at].source = last
+        notebook.cells[at:at] = [nbformat.v4.new_code_cell(source) for source in before]
+    return notebook
+
+
+def where(notebook, id):
+    """The number of the answer's cell of an exercise."""
+    return next(i for i, cell in enumerate(notebook.cells)
+                if cell.metadata.get("minidiff", {}).get("exercise") == id and cell.cell_type == "code")
+
+
+def save(notebook, folder, chapter):
+    """Write a notebook as a student's submission of a chapter. Returns its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / solution(chapter).path.name
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    return path
+
+
+def _known(file):
+    head, _, code = file.read_text(encoding="utf-8").partition("\n")
+    id, _, mark = head.removeprefix("# ").rpartition(": ")
+    state, *rest = mark.split(", ")
+    points = next((float(word.split()[0]) for word in rest if word.endswith("points")), None)
+    return Known(file.name.removesuffix(".py.txt"), id or ID, state, points, "where isolated" in rest,
+                 tuple(code.split("# ---\n")))

@@ -1,0 +1,94 @@
+"""Classes of generated students, with the marks that they must get: right, partly right, every mutant, every abuse."""
+
+import random
+from dataclasses import dataclass, field
+
+from minidiff.exercises.core import exercises
+from minidiff.grading.selftest import as_cells
+from tests import mutants
+from tests.submissions import ID, corpus, save, solved, with_answers
+from tests.submissions.notebooks import ODD
+
+LOOP = "def {name}(*args, **kwargs):\n    while True:\n        pass"
+
+
+@dataclass
+class Student:
+    """A notebook (or its bytes), and where it gets no full marks: {id: (state, points, or None for less than full)}."""
+    name: str
+    notebook: object
+    marks: dict = field(default_factory=dict)
+    isolated: bool = False  # these marks hold only where answers run isolated
+
+    def hand_in(self, folder, chapter):
+        """Write the notebook to a folder of this name."""
+        path = save(self.notebook if isinstance(self.notebook, dict) else {}, folder / self.name, chapter)
+        if isinstance(self.notebook, bytes):
+            path.write_bytes(self.notebook)
+
+    def wrong_marks(self, chapter, row):
+        """What of a row of grades.csv is not as it must be, [(name, id, got, expected)]."""
+        out = []
+        for id, exercise in exercises(chapter).items():
+            state, points = self.marks.get(id, ("passed", exercise.points))
+            got = row[f"{id} state"], float(row[f"{id} points"])
+            if got[0] != state or (got[1] >= exercise.points if points is None else got[1] != points):
+                out.append((self.name, id, got, (state, points)))
+        return out
+
+
+def from_answers(name, chapter, answers, state="not passed", points=None):
+    """A student who answers some exercises by known functions {id: fn}."""
+    cells, there = {}, set()
+    for id, fn in answers.items():
+        helpers, answer = as_cells(id, fn)
+        cells[id] = [*(h for h in helpers if h not in there), answer]
+        there |= set(helpers)
+    marks = {} if state == "passed" else {id: (state, points) for id in answers}
+    return Student(name, with_answers(chapter, cells), marks)
+
+
+def right(n, chapter):
+    """n students whose answers are those of the course."""
+    return [Student(f"right-{i}", solved(chapter)) for i in range(n)]
+
+
+def partly_right(n, chapter, seed=0):
+    """n students who have not started one exercise or more."""
+    out, chance = [], random.Random(seed)
+    for i in range(n):
+        ids = chance.sample(sorted(exercises(chapter)), chance.randint(1, len(exercises(chapter)) - 1))
+        stubs = {id: [f'def {id[5:]}(*args, **kwargs):\n    raise NotImplementedError("{id}")'] for id in ids}
+        out.append(Student(f"partly-{i}", with_answers(chapter, stubs), {id: ("not started", 0) for id in ids}))
+    return out
+
+
+def every_known_answer(chapter):
+    """Students who between them give all answers of tests/mutants, one of each exercise."""
+    out = []
+    for kind, of, state in (("wrong", mutants.mutants, "not passed"), ("other", mutants.alternatives, "passed")):
+        known = {id: list(of(id).values()) for id in exercises(chapter)}
+        out += [from_answers(f"{kind}-{i}", chapter, {id: fns[i] for id, fns in known.items() if i < len(fns)}, state)
+                for i in range(max(map(len, known.values())))]
+    return out
+
+
+def every_abuse(chapter):
+    """Students who try to break, fool or stop the grader, and notebooks that programs and accidents have changed."""
+    out = [Student(k.name, with_answers(chapter, {k.id: k.cells}),
+                   {} if k.state == "passed" else {k.id: (k.state, k.points)}, k.isolated)
+           for k in corpus() if k.id.startswith(chapter)]
+    for name, (make, state, points) in ODD.items() if ID.startswith(chapter) else ():
+        made = make(solved(chapter))
+        whole = isinstance(made, bytes) and state == "missing"  # a file that cannot be read has no answers at all
+        out.append(Student(f"odd-{name}", made, {id: (state, 0) for id in exercises(chapter)} if whole else
+                           {ID: (state, points)}))
+    return out
+
+
+def with_endless_loops(students, n, chapter):
+    """The same class, but in n of its notebooks one exercise never ends."""
+    ids = list(exercises(chapter))
+    loops = [Student(s.name, with_answers(chapter, {id: [LOOP.format(name=id[5:])]}), {id: ("not passed", 0)})
+             for s, id in zip(students, ids * n)][:n]
+    return loops + students[n:]
