@@ -25,11 +25,11 @@ from minidiff.models.unet import UNet
 from minidiff.process.continuous import time_of
 from minidiff.process.denoiser import denoiser_of
 from minidiff.process.elbo import bits_per_dim
+from minidiff.process.flow import FLOW, flow_path
 from minidiff.process.forward import q_sample
 from minidiff.process.losses import draw_times
-from minidiff.process.path import Path as NoisePath
 from minidiff.process.schedules import alpha_bar_of, cosine_betas
-from minidiff.process.targets import EPS, Target
+from minidiff.process.targets import EPS
 from minidiff.process.variance import hybrid_loss, vlb_estimate
 from minidiff.recipes import mnist_targets as recipe
 from minidiff.recipes.run import hardware
@@ -40,10 +40,7 @@ HERE = Path(__file__)
 SEEDS = (0, 1, 2)
 PATCHES = {"patch": 7, "channels": [32], "blocks": 2, "width": 64}
 LAMBDAS = (-3.0, -1.5, 0.0, 1.5, 3.0)
-STRAIGHT = NoisePath(lambda t: 1 - torch.as_tensor(t, dtype=torch.float64),
-                     lambda t: torch.as_tensor(t, dtype=torch.float64), 1.0)
-FLOW = Target("flow", lambda alpha, sigma: 0 * alpha - 1, lambda alpha, sigma: 0 * alpha + 1)
-PATHS = recipe.PATHS | {"straight": STRAIGHT}
+PATHS = recipe.PATHS | {"straight": flow_path()}
 TARGETS = recipe.TARGETS | {"flow": FLOW}
 WEIGHTS = recipe.WEIGHTS | {"(1 + sqrt SNR)^2": lambda snr: (1 + snr.sqrt()) ** 2}  # the plain loss of the flow
 PLAIN = {"eps": "SNR", "v": "SNR + 1", "flow": "(1 + sqrt SNR)^2"}

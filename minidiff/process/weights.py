@@ -60,6 +60,7 @@ def loss_weight(weight, target, alpha, sigma):
     weights = weight((alpha / sigma) ** 2) * (sigma / d) ** 2
     if (weights > 1 / LEAST).any():
         end = "alpha = 0 (pure noise)" if (alpha <= LEAST).any() else "sigma = 0 (clean data)"
-        raise ValueError(f"this weight on errors of x0 is infinite on errors of {target.name} at {end}: "
+        raise ValueError("this weight on errors of x0 is infinite on errors "
+                         f"of {target.name} at {end}: "
                          "take another weight or another target")
     return weights

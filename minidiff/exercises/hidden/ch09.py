@@ -7,7 +7,7 @@ from minidiff.exercises.ch09 import (loss_inputs, loss_of, pairs, pairs_inputs, 
 from minidiff.exercises.core import Case
 
 
-def there_and_back(generator):
+def there_and_back_again(generator):
     """One walk that ends where it began, at a constant speed on each half: it is as crooked as can be."""
     out = torch.ones(1, 3, dtype=torch.float64) * float(some_times(generator, 1))
     return torch.stack([0 * out, out, 0 * out]), torch.tensor([1.0, 0.5, 0.0], dtype=torch.float64)
@@ -28,7 +28,7 @@ HIDDEN = {
         Case("works for a single picture on the cosine path", score_inputs("cosine", 1, 3, 5, 2), score_of),
     ),
     "ch09.straightness": (
-        Case("is the square of the speed for a walk there and back", there_and_back,
+        Case("is the square of the speed for a walk there and back", there_and_back_again,
              expect=lambda states, times: float((2 * states[1]).square().sum())),
         Case("takes many walks of colour pictures", walks_inputs(9, 7, 3, 2, 2)),
     ),
