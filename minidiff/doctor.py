@@ -140,7 +140,7 @@ def _checkpoints(root):
     from minidiff.training.checkpoint import load_checkpoint
     from minidiff.training.errors import CheckpointError
     course = tomllib.loads((root / "course.toml").read_text(encoding="utf-8"))
-    names = {entry["checkpoint"] for entry in course.values() if entry.get("checkpoint")}
+    names = {name for entry in course.values() for name in entry.get("checkpoints", ())}
     names |= {file.stem for file in (root / "checkpoints").glob("*.safetensors")}
     for name in sorted(names):
         try:

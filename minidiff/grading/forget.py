@@ -70,6 +70,8 @@ def needed_names(functions):
         seen.add(id(thing))
         if isinstance(thing, type):
             queue += [v for v in vars(thing).values() if isinstance(v, types.FunctionType)]
+        if isinstance(thing, (dict, list, tuple)):  # a table of functions
+            queue += thing.values() if isinstance(thing, dict) else thing
         if not isinstance(thing, types.FunctionType):
             continue
         queue += [cell.cell_contents for cell in thing.__closure__ or ()] + list(thing.__defaults__ or ())

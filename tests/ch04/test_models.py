@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from minidiff.models.classifier import Classifier
 from minidiff.models.embedding import Embedding, sin_embed
 from minidiff.models.layers import Attention2d, Downsample, GroupNorm, ResBlock, Upsample
-from tests.ch04.nets import awake, normal
+from tests.nets import awake, normal
 
 
 # --- the time -------------------------------------------------------------------------------------------------------

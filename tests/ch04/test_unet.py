@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from minidiff.models.unet import UNet
-from tests.ch04.nets import awake, normal
+from tests.nets import awake, normal
 
 
 class Witness(nn.Module):

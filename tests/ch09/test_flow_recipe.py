@@ -12,7 +12,7 @@ from minidiff.process.weighted_loss import logit_normal_times
 from minidiff.recipes import mnist_flow
 from minidiff.recipes.run import CHECKPOINTS, save_model, train
 from minidiff.training.errors import CheckpointError
-from tests.ch04.nets import awake
+from tests.nets import awake
 from tests.ch09.worlds import gen
 
 MODEL = CHECKPOINTS / "mnist-flow.safetensors"

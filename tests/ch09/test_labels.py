@@ -5,7 +5,7 @@ import torch
 
 from minidiff.models.labels import LabelEmbedding, drop_labels
 from minidiff.models.unet import UNet
-from tests.ch04.nets import awake
+from tests.nets import awake
 from tests.ch09.worlds import gen
 
 

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tomllib
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,8 @@ from minidiff.data.registry import dataset
 from minidiff.training.checkpoint import save_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
+NAMED = {name for entry in tomllib.loads((ROOT / "course.toml").read_text()).values()
+         for name in entry.get("checkpoints", ())}
 FOUND = [file.stem for file in sorted((ROOT / "checkpoints").glob("*.safetensors"))]
 
 
@@ -33,7 +36,8 @@ def course(tmp_path, monkeypatch):
     (tmp_path / "datasets").mkdir()
     for name in ("pyproject.toml", "course.toml", "datasets/registry.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
-    save_checkpoint(tmp_path / "checkpoints" / "mnist-ddpm.safetensors", {"weight": torch.zeros(3)}, {})
+    for name in NAMED:
+        save_checkpoint(tmp_path / "checkpoints" / f"{name}.safetensors", {"weight": torch.zeros(3)}, {})
     return tmp_path
 
 
@@ -168,4 +172,4 @@ def test_a_checkpoint_that_is_missing_and_one_that_is_truncated(course):
 
 def test_the_committed_checkpoints_are_readable():
     found = {name: (ok, said) for name, ok, said in doctor.check(ROOT)}
-    assert found["checkpoints"] == (True, f"readable: {', '.join(FOUND)}")
+    assert found["checkpoints"] == (True, f"readable: {', '.join(FOUND)}") and set(FOUND) >= NAMED

@@ -79,8 +79,9 @@ def results(root):
 def grade(root, files, student=""):
     """Run run_autograder as Gradescope does. Returns results.json and the finished process."""
     upload(root, files)
-    environment = {**os.environ, "MINIDIFF_AUTOGRADER": str(root), "MINIDIFF_STUDENT": student}
-    environment.pop("PYTHONPATH")
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])  # where setup.sh's packages are
+    environment = {**os.environ, "PATH": path, "MINIDIFF_AUTOGRADER": str(root), "MINIDIFF_STUDENT": student}
+    environment.pop("PYTHONPATH", None)
     done = subprocess.run([root / "run_autograder"], cwd=root, env=environment, capture_output=True, text=True)
     return results(root), done
 
