@@ -59,13 +59,15 @@ def main():
     write_whole(HERE.with_suffix(".npy.xz"), lzma.compress(content.getvalue()))
 
 
-def seconds_per_step(kind, images, steps=60):
-    """CPU seconds of one step of training, without the first ones."""
-    run = build(kind, images)
-    fit(run.net, run.loss_fn, run.batch_at, steps=20)
-    start = time.process_time()
-    fit(run.net, run.loss_fn, run.batch_at, steps=steps)
-    return (time.process_time() - start) / steps
+def seconds_per_step(kind, images):
+    """CPU seconds of one step of training, over about eight seconds, without the first steps."""
+    run, steps = build(kind, images), 40
+    for _ in range(3):  # to warm up, to guess, and to measure
+        start = time.process_time()
+        fit(run.net, run.loss_fn, run.batch_at, steps=steps)
+        rate = (time.process_time() - start) / steps
+        steps = round(8 / rate)
+    return rate
 
 
 def one(kind, seed, steps, images):
