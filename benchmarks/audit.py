@@ -13,7 +13,7 @@ import torch
 from minidiff.data.load import load
 from minidiff.evaluation.digits import load_judge
 from minidiff.evaluation.frechet import frechet
-from minidiff.evaluation.memory import nearest
+from minidiff.evaluation.memory import nearer_to_train, nearest
 from minidiff.evaluation.metrics import compare, distance_at, fd_infinity, impostor
 from minidiff.recipes.accuracy_score import classification_accuracy_score
 from minidiff.recipes.run import hardware
@@ -51,7 +51,7 @@ def main():
         "sets": {name: metrics(f, f_train, f_test[-N:]) for name, (_, f) in names.items()},
         "accuracy score": {name: rounded(classification_accuracy_score(*pair, test, test_labels))
                            for name, pair in labels.items()},
-        "memory": memory(drawn, test[:N], train),
+        "memory": memory(drawn, test, train),
     }
     write_whole(HERE.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
     print(json.dumps(record, indent=1))
@@ -68,15 +68,19 @@ def metrics(features, f_train, f_real):
 
 
 def memory(samples, test, train):
-    """Distances of samples and test pictures to their nearest training picture, and the samples most like a copy."""
+    """Distances of samples and of N test pictures to their nearest training picture, and the samples most like a copy.
+
+    The share that is nearer to `train` than to `test` is also that of test pictures, held against the other ones.
+    """
     near, index = nearest(samples, train)
-    unseen, _ = nearest(test, train)
-    held_out, _ = nearest(samples, test)
+    unseen, _ = nearest(test[:N], train)
+    share, innocent = nearer_to_train(samples, train, test)
+    control, of_control = nearer_to_train(test[:N], train, test[N:])
     order = near.argsort()[:10]
-    edges = torch.linspace(0, 14, 29)
+    edges = torch.linspace(0, 20, 41)
     return {"ratio": rounded(near.median() / unseen.median()),
-            "share nearer to train": rounded((near < held_out).double().mean()),
-            "share of innocent samples": rounded(len(train) / (len(train) + len(test))),
+            "share nearer to train": rounded(share), "share of innocent samples": rounded(innocent),
+            "test pictures nearer to train": rounded(control), "share of innocent test pictures": rounded(of_control),
             "edges": edges.tolist(), "samples": torch.histogram(near.float(), edges)[0].int().tolist(),
             "test": torch.histogram(unseen.float(), edges)[0].int().tolist(),
             "nearest": [{"sample": int(i), "train": int(index[i]), "distance": rounded(near[i])} for i in order],

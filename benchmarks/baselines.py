@@ -1,6 +1,6 @@
 """VAE, GAN and diffusion at equal compute, five seeds each: benchmarks/baselines.json and baselines.npy.xz
 
-    python benchmarks/baselines.py [--seconds 40] [--seeds 5]        about 20 minutes on one core; needs MNIST
+    python benchmarks/baselines.py [--seconds 30] [--seeds 5]        about 15 minutes on one core; needs MNIST
 
 Every run gets as many steps as fit into `seconds` of CPU time of one thread. The numbers are of N pictures of 14x14
 pixels, enlarged for the judge, as the real ones are. The second file holds twelve pictures of each run, uint8.
@@ -32,7 +32,7 @@ HERE, N = Path(__file__), 1000
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=40, help="CPU seconds of each training")
+    parser.add_argument("--seconds", type=float, default=30, help="CPU seconds of each training")
     parser.add_argument("--seeds", type=int, default=5)
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -59,13 +59,15 @@ def main():
     write_whole(HERE.with_suffix(".npy.xz"), lzma.compress(content.getvalue()))
 
 
-def seconds_per_step(kind, images, steps=60):
-    """CPU seconds of one step of training, without the first ones."""
-    run = build(kind, images)
-    fit(run.net, run.loss_fn, run.batch_at, steps=20)
-    start = time.process_time()
-    fit(run.net, run.loss_fn, run.batch_at, steps=steps)
-    return (time.process_time() - start) / steps
+def seconds_per_step(kind, images):
+    """CPU seconds of one step of training, over about eight seconds, without the first steps."""
+    run, steps = build(kind, images), 40
+    for _ in range(3):  # to warm up, to guess, and to measure
+        start = time.process_time()
+        fit(run.net, run.loss_fn, run.batch_at, steps=steps)
+        rate = (time.process_time() - start) / steps
+        steps = round(8 / rate)
+    return rate
 
 
 def one(kind, seed, steps, images):

@@ -21,7 +21,7 @@ from minidiff.samplers.step import last
 CODE = 16
 PRESETS = {
     "vae": {"batch": 128, "fit": {"lr": 2e-3}},
-    "gan": {"batch": 128, "fit": {"lr": 5e-4}},
+    "gan": {"batch": 128, "fit": {"lr": 2e-3}},
     "diffusion": {"batch": 64, "fit": {"lr": 3e-3, "warmup": 30}},
 }
 

@@ -5,7 +5,6 @@
 #       extension: .py
 #       format_name: percent
 #       format_version: '1.3'
-#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -627,7 +626,7 @@ plt.show()
 # %% [markdown] tags=["exercise-text"]
 # **Exercise 5.6** (experiment, medium, 20 minutes; needs MNIST). Put the ten pictures above beside their training pictures: `load("mnist", "train")[0]`, at the indices `row["train"]`. Would you call one of them a copy? Then take ten *test* digits that lie nearest to a training digit (`nearest`), and look at those. Who is nearer?
 
-# %% [markdown] minidiff={"exercise": "ch05.experiment_1", "points": 2} tags=["manual"]
+# %% [markdown] tags=["manual"] minidiff={"exercise": "ch05.experiment_1", "points": 2}
 # EXPERIMENT
 
 # %% [markdown]
@@ -792,7 +791,7 @@ print(f"knowing nothing at all: {math.log2(grey_values):.0f} bits a pixel")
 # %% [markdown] tags=["exercise-text"]
 # **Exercise 5.7** (on paper, medium, 15 minutes). (a) A model reports a distance of 4.0 at $N = 1000$, another one 3.0 at $N = 10{,}000$, both with $b = 3000$ in (5.3). Which one is the better? (b) Let the pictures be one number, real ones $\mathcal N(0, 1)$, and let a model draw 0 always. What are its Fréchet distance, its precision and its recall for $N, M \to \infty$? (c) Show that (5.9) holds for a model that draws from the training *law*, and say where the proof breaks for one that draws training pictures.
 
-# %% [markdown] minidiff={"exercise": "ch05.paper_1", "points": 3} tags=["manual"]
+# %% [markdown] tags=["manual"] minidiff={"exercise": "ch05.paper_1", "points": 3}
 # (a) Subtract $b/N$: the first has $4.0 - 3.0 = 1.0$, the second $3.0 - 0.3 = 2.7$. The first is the better, although its number is the larger one.
 #
 # (b) Fréchet: $(0 - 0)^2 + (1 - 0)^2 = 1$. Precision: the balls of the real points cover the neighbourhood of 0, since the density is positive there; so 0 lies in one, and precision is 1. Recall: all drawn points are equal, so their balls have radius 0 and hold no real point: recall is 0. A single "good" picture is perfectly precise.
