@@ -51,9 +51,14 @@ def build(preset="cpu", data="mnist", seed=0, rank=0, world=1, path="cosine", ta
           times="uniform"):
     """The run `mnist-targets`: data "mnist" or "strokes", one name each of PATHS, TARGETS, WEIGHTS, TIMES.
 
-    All runs of one seed start from the same weights, and see the same digits, times and noise. Raises DataError.
+    All runs of one seed start from the same weights, and see the same digits, times and noise. Raises DataError, and
+    ValueError for a name that does not exist.
     """
     chosen = PRESETS[preset]
+    for what, name, table in (("path", path, PATHS), ("target", target, TARGETS), ("weight", weight, WEIGHTS),
+                              ("times", times, TIMES)):
+        if name not in table:
+            raise ValueError(f"{what} must be one of {', '.join(table)}, got {name!r}")
     images, _ = load_data(data, "train", n=20_000 if data == "strokes" else None)
     torch.manual_seed(seed)
     names = {"path": path, "target": target, "weight": weight, "times": times}

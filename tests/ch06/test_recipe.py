@@ -90,3 +90,10 @@ def test_models_of_other_recipes_are_refused(tmp_path):
     save_model(tmp_path / "x.safetensors", torch.nn.Linear(1, 1), {"recipe": "other"})
     with pytest.raises(CheckpointError, match="not a model of the recipe mnist-targets"):
         load(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize("what, names", [("path", PATHS), ("target", TARGETS), ("weight", WEIGHTS), ("times", TIMES)])
+def test_a_name_that_does_not_exist_is_told_the_ones_that_do(tiny, what, names):
+    with pytest.raises(ValueError) as error:
+        build(**{what: "nosuch"})
+    assert str(error.value) == f"{what} must be one of {', '.join(names)}, got 'nosuch'"
