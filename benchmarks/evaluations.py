@@ -1,6 +1,6 @@
 """Quality of digits against evaluations of the net, for several solvers from one noise: benchmarks/evaluations.json
 
-    python benchmarks/evaluations.py [--samplers heun unipc] [--evaluations 5 10 20 50] [--n 500]
+    python benchmarks/evaluations.py [--samplers heun unipc] [--evaluations 5 10 20 50] [--n 500]    at most so many
     python benchmarks/evaluations.py --samplers ancestral --evaluations 1000 --n 250        the walk to compare with
 
 Digits are drawn by mnist-ddpm, asked at real times and clipped to [-1, 1]. A cell that stands in the JSON already is
@@ -46,7 +46,7 @@ def even_in_lambda(n):
     return lambda_grid(PATH, n, PATH.T, 1.0)
 
 
-# name -> (sampler, its grid); the number of steps is found from the evaluations
+# name -> (sampler, its grid)
 SAMPLERS = {
     "ancestral": (ancestral, even_in_t),
     "ddim": (ddim, even_in_t),
@@ -68,35 +68,41 @@ def main():
         "what": "Frechet distance to the MNIST training set, in the features of mnist-classifier, of digits drawn by "
                 "mnist-ddpm; the first 250 of a cell of 500 are measured too",
         "seed": SEED, "real": floor(judge), "hardware": hardware(), "torch": torch.__version__, "cells": []}
-    for evaluations in args.evaluations:
+    for budget in args.evaluations:
         for name in args.samplers:
+            steps, evaluations = affordable(name, budget)
             known = [c for c in record["cells"] if (c["sampler"], c["evaluations"]) == (name, evaluations)]
             if not any(str(args.n) in cell["distance"] for cell in known):
                 record["cells"] = [c for c in record["cells"] if c not in known]
-                record["cells"].append(cell_of(judge, name, evaluations, args.n))
+                record["cells"].append(cell_of(judge, name, steps, evaluations, args.n))
                 write_whole(FILE, json.dumps(record, indent=1) + "\n")
                 print(record["cells"][-1], flush=True)
 
 
-def cell_of(judge, name, evaluations, n):
+def affordable(name, budget):
+    """(steps, evaluations): as many steps as `budget` evaluations allow. N steps of Heun ask 2N - 1 times."""
+    steps = (budget + 1) // 2 if name == "heun" else budget
+    return steps, 2 * steps - 1 if name == "heun" else steps
+
+
+def cell_of(judge, name, steps, evaluations, n):
     """One cell of the table: n digits drawn and measured."""
     start = time.monotonic()
-    digits, steps = drawn(name, evaluations, n)
+    digits = drawn(name, steps, n)
     distance = {str(size): round(judge.distance(digits[:size]), 1) for size in SIZES if size <= n}
     return {"sampler": name, "evaluations": evaluations, "steps": steps, "distance": distance,
             "seconds": round(time.monotonic() - start, 1)}
 
 
-def drawn(name, evaluations, n):
-    """(n digits (n, 1, 28, 28), how many steps): the starting noise is the same for every sampler."""
+def drawn(name, steps, n):
+    """n digits (n, 1, 28, 28) by `steps` steps: the starting noise is the same for every sampler."""
     net, _, target, _ = load(CHECKPOINTS / "mnist-ddpm.safetensors")
     denoiser = denoiser_of(net, PATH, target, clip=(-1, 1))
     sampler, grid = SAMPLERS[name]
     if sampler is ancestral:
         sampler = partial(ancestral, generator=torch.Generator().manual_seed(SEED + 1))
-    steps = (evaluations + 1) // 2 if sampler is heun else evaluations
     starts = torch.randn(max(SIZES), 1, 28, 28, generator=torch.Generator().manual_seed(SEED))[:n]
-    return torch.cat([last(sampler(denoiser, x, grid(steps), PATH)) for x in starts.split(BATCH)]), steps
+    return torch.cat([last(sampler(denoiser, x, grid(steps), PATH)) for x in starts.split(BATCH)])
 
 
 def floor(judge):

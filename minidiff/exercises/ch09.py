@@ -61,7 +61,7 @@ CFM_LOSS = Exercise(
     cases=(
         Case("is 4 for eps - x0 + 2, on the straight path", loss_inputs("flow", 6, 2), loss_of_the_truth,
              expect=lambda *given: torch.tensor(4.0, dtype=torch.float64),
-             hint="time runs from the picture to the noise, so the velocity is eps - x0, not x0 - eps"),
+             hint="time runs to the noise: eps - x0, not x0 - eps; 8 is a sum over D = 2 coordinates, not a mean"),
         Case("asks the velocity at x_t and t", loss_inputs("flow", 5, 3), loss_of,
              hint="x_t = alpha x0 + sigma eps, with path.alpha(t) and path.sigma(t) of each picture's own t"),
         Case("keeps pictures and pixels apart when B = width", loss_inputs("flow", 6, 1, 2, 6), loss_of,

@@ -7,34 +7,34 @@ from minidiff.samplers.exponential import exponential_step, phi
 from minidiff.samplers.multistep import ANSWER
 
 
-def dpm1_step(answer, denoiser, x, t, s, path, form):
-    """DDIM: the answer (B, ...) at t is taken for the whole step from x (B, ...)."""
-    return exponential_step(x, answer, t, s, path, form)
+def dpm1_step(known, denoiser, x, t, s, path, form):
+    """DDIM: the answer `known` (B, ...) at t is taken for the whole step from x (B, ...)."""
+    return exponential_step(x, known, t, s, path, form)
 
 
-def dpm2_step(answer, denoiser, x, t, middle, s, path, form):
+def dpm2_step(known, denoiser, x, t, middle, s, path, form):
     """The answer in the middle of the step is taken for the whole step (Lu et al. 2022, algorithm 1).
 
-    answer: (B, ...), what the denoiser said at t, a picture or a noise as `form` says; middle: the time half way from t
+    known: (B, ...), what the denoiser said at t, a picture or a noise as `form` says; middle: the time half way from t
     to s in lambda; s is not clean. Asks once more. Returns x_s.
     """
-    half_way = exponential_step(x, answer, t, middle, path, form)
+    half_way = exponential_step(x, known, t, middle, path, form)
     value = denoiser(half_way, middle)[ANSWER[form]]
     return exponential_step(x, value, t, s, path, form)
 
 
-def dpm3_step(answer, denoiser, x, t, third, two_thirds, s, path, form):
+def dpm3_step(known, denoiser, x, t, third, two_thirds, s, path, form):
     """The denoiser is asked at one third and at two thirds of the step (Lu et al. 2022, algorithm 2, r = 1/3, 2/3).
 
-    answer, x: (B, ...); third, two_thirds: those times, in lambda; the rest as for `dpm2_step`. Asks twice more.
+    known, x: (B, ...); third, two_thirds: those times, in lambda; the rest as for `dpm2_step`. Asks twice more.
     """
     h = float(lambda_of(path, s) - lambda_of(path, t))
     z = -h if form == "x0" else h
 
     def with_slope(out, weight, z):  # phi_2 / phi_1 is the weighted mean of a line that rises from 0 to 1
-        return answer + weight * phi(2, z) / phi(1, z) * (out - answer)
+        return known + weight * phi(2, z) / phi(1, z) * (out - known)
 
-    out = denoiser(exponential_step(x, answer, t, third, path, form), third)[ANSWER[form]]
+    out = denoiser(exponential_step(x, known, t, third, path, form), third)[ANSWER[form]]
     value = with_slope(out, 2, 2 / 3 * z)
     out = denoiser(exponential_step(x, value, t, two_thirds, path, form), two_thirds)[ANSWER[form]]
     return exponential_step(x, with_slope(out, 3 / 2, z), t, s, path, form)

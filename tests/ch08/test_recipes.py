@@ -98,5 +98,5 @@ def test_a_step_costs_at_most_a_twentieth_more_than_its_evaluations():
 
 def test_ten_evaluations_come_within_a_tenth_of_a_thousand_ancestral_steps():
     at = {(c["sampler"], c["evaluations"]): c["distance"]["250"] for c in recorded("evaluations")["cells"]}
-    best = {n: min(at[name, n] for name in ("dpmpp_2m", "unipc", "heun")) for n in (5, 10)}
+    best = {n: min(at["dpmpp_2m", n], at["unipc", n], at["heun", of_heun]) for n, of_heun in ((5, 5), (10, 9))}
     assert best[10] <= 1.1 * at["ancestral", 1000] and best[5] <= 1.5 * at["ancestral", 1000]
