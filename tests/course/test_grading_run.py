@@ -79,7 +79,8 @@ def test_report_sums_up_a_class(marked, capsys):
     said = capsys.readouterr().out
     assert "ch01: 4 notebooks, 1 of them unreadable" in said
     assert "- ch01.q_sample: 50 % passed, 1.5 of 3 points on average, 1 not started" in said
-    assert "  - most missed (1 times): " in said and "- =cmd and j?: ch01.linear_betas" in said
+    assert "  - most missed (1 times): " in said and "- =cmd and j?: ch01.q_sample" in said
+    assert "- =cmd, j? and mia: ch01.linear_betas" in said
     assert "- ch01.induction: to be read, 2 of 4 written" in said
     page = (out / "report-ch01.md").read_text()
     assert "**mia**\n\n> because\n" in page and "Nothing written: =cmd." in page and said.splitlines()[1] in page
