@@ -62,17 +62,7 @@ def add_command(commands):
 def command(args):
     """Run `run` with parsed arguments. Returns the exit status; raises GradingError."""
     folder, out = args.submissions, args.out
-    if not folder.is_dir():
-        raise GradingError(f"{folder} is a file, expected a folder of submissions" if folder.exists()
-                           else f"{folder}: no such folder of submissions")
-    if out.resolve() == folder.resolve():
-        raise GradingError(f"{out} is the folder of submissions itself: name another one for the marks")
-    if out.resolve().is_relative_to(folder.resolve()):
-        raise GradingError(f"{out} lies inside {folder}: the next run would take the marks for submissions")
-    if not (0 < args.timeout < math.inf and 0 < args.memory < math.inf and args.jobs > 0):
-        raise GradingError("--timeout, --memory and --jobs must be positive")
-    if args.hidden and not hidden_files(args.hidden):
-        raise GradingError(f"{args.hidden}: no hidden cases there, expected files such as ch01.py")
+    refuse_wrong(args)
     found, ignored = collect(folder, notebooks())
     if not found:
         raise GradingError(f"{folder}: no notebook there is named like a chapter, such as "
@@ -97,6 +87,22 @@ def command(args):
     return 0
 
 
+def refuse_wrong(args):
+    """Raise GradingError for arguments of `run` that are wrong before anything is read."""
+    folder, out = args.submissions, args.out
+    if not folder.is_dir():
+        raise GradingError(f"{folder} is a file, expected a folder of submissions" if folder.exists()
+                           else f"{folder}: no such folder of submissions")
+    if out.resolve() == folder.resolve():
+        raise GradingError(f"{out} is the folder of submissions itself: name another one for the marks")
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise GradingError(f"{out} lies inside {folder}: the next run would take the marks for submissions")
+    if not (0 < args.timeout < math.inf and 0 < args.memory < math.inf and args.jobs > 0):
+        raise GradingError("--timeout, --memory and --jobs must be positive")
+    if args.hidden and not hidden_files(args.hidden):
+        raise GradingError(f"{args.hidden}: no hidden cases there, expected files such as ch01.py")
+
+
 def counted(things, noun):
     """'1 notebook', '2 notebooks'."""
     return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
@@ -105,7 +111,8 @@ def counted(things, noun):
 def trial(chapter, limits, hidden=None):
     """Grade the course's own solution of a chapter, so that a class is not graded where right answers fail.
 
-    Raises GradingError: for hidden cases that are wrong or not there, and for limits or a machine with which answers do not run.
+    Raises GradingError: for hidden cases that are wrong or not there, and for limits or a machine with which answers do
+    not run.
     """
     cases, _ = load_hidden(chapter, hidden)
     if hidden and not any(cases.values()):

@@ -234,14 +234,12 @@ def test_the_archive_holds_the_two_programs_and_no_solution(archive):
 def test_the_trial_that_the_readme_describes_works_as_it_stands(archive, tmp_path):
     with zipfile.ZipFile(archive) as pack:
         trial = pack.read("README.md").decode().split("## A trial")[1].split("```\n")[1]
-    for place, file in (("out/autograder.zip", archive), (f"chapters/{STEM}.ipynb", ROOT / f"chapters/{STEM}.ipynb")):
-        (tmp_path / place).parent.mkdir()
-        shutil.copy(file, tmp_path / place)
+    shutil.copytree(archive.parent, tmp_path / "out")
+    (tmp_path / "chapters").symlink_to(ROOT / "chapters")
     environment = {**os.environ, "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])}
     done = subprocess.run(["bash", "-ec", trial], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    found = results(tmp_path / "out" / "trial")
-    assert found["score"] == 0 and "ch01.snr: not started" in [t["output"] for t in found["tests"]]
+    assert "ch01.snr: not started" in [t["output"] for t in results(tmp_path / "out" / "trial")["tests"]]
 
 
 def test_the_archive_is_the_same_for_the_same_seed(archive):

@@ -97,8 +97,8 @@ def test_pages_of_an_earlier_run_are_named_and_left(tmp_path, capsys):
     (tmp_path / "marks").mkdir()
     (out / "mine.md").write_text("a teacher's own")
     assert call("run", first, "-o", out) == call("report", out) == 0
-    assert "of an earlier run" not in capsys.readouterr().out and json.loads((out / "run.json").read_text())["hidden"] == (
-        "the course's own")
+    assert "of an earlier run" not in capsys.readouterr().out
+    assert json.loads((out / "run.json").read_text())["hidden"] == "the course's own"
     for _ in range(2):  # once more, and they are still known
         assert call("run", second, "-o", out, "--hidden", hidden) == 0
         said = capsys.readouterr().out
@@ -156,8 +156,8 @@ HIDDEN = {"ch01.%s": (Case("is what the teacher says", lambda g: (0.5, 4, 1.0), 
     (lambda p: ["run", p / "one", "-o", p / "out", "--hidden", p / "empty"], "no hidden cases"),
     (lambda p: ["run", p / "one", "-o", p / "out", "--hidden", p / "no"], "no hidden cases"),
     (lambda p: ["run", p / "one", "-o", p / "out", "--hidden", p / "broken"], "no hidden cases can be read"),
-    (lambda p: ["run", p / "one", "-o", p / "out", "--hidden", p / "other"], "no hidden cases for ch01 there, expected"),
-    (lambda p: ["run", p / "one", "-o", p / "out", "--hidden", p / "none"], "no hidden cases for ch01 there, expected"),
+    (lambda p: ["run", p / "one", "-o", p / "out", "--hidden", p / "other"], "no hidden cases for ch01 there, exp"),
+    (lambda p: ["run", p / "one", "-o", p / "out", "--hidden", p / "none"], "expected a file ch01.py with HIDDEN"),
     (lambda p: ["run", p / "one", "-o", p / "out", "--hidden", p / "unknown"], "there is no exercise 'ch01.other'"),
     (lambda p: ["run", p / "one", "-o", p / "out", "--hidden", p / "wrong"], "solution of ch01.brightness_ratio does"),
     (lambda p: ["run", p / "empty", "-o", p / "out", "-j", "0"], "must be positive"),
