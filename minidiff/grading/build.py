@@ -37,7 +37,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from PIL import Image
 
 from minidiff.exercises.core import find
-from minidiff.grading.notebook import METADATA, BuildError, derived, normalised, sources
+from minidiff.grading.notebook import CHECK, METADATA, BuildError, derived, exercise_of, normalised, sources
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT = 120  # seconds for one cell
@@ -152,8 +152,10 @@ def execute(notebook, file, strict):
     try:
         client.execute(env=env)
     except CellExecutionError as error:
-        lines = " ".join(f"{error.ename}: {error.evalue}".split())
-        raise BuildError(f"{_short(file)}, cell {_failed(notebook)}: {lines}") from None
+        number = _failed(notebook)
+        said = " ".join(f"{error.ename}: {error.evalue}".split()).removesuffix(":")
+        id = _asked(notebook.cells[number - 1])
+        raise BuildError(f"{_short(file)}, cell {number}: {'' if id in said else f'{id}: '}{said}") from None
     except (CellTimeoutError, DeadKernelError) as error:
         problem = "ran over" if isinstance(error, CellTimeoutError) else "the kernel died within"
         raise BuildError(f"{_short(file)}, cell {_failed(notebook)}: {problem} {TIMEOUT} s") from None
@@ -191,6 +193,12 @@ def _failed(notebook):
     """The number of the cell at which the execution stopped: the last that was begun, counted from 1."""
     begun = [i for i, cell in enumerate(notebook.cells, start=1) if cell.get("execution_count") or cell.get("outputs")]
     return max(begun, default=1)
+
+
+def _asked(cell):
+    """The id of the exercise that a cell answers or checks, or ''."""
+    check = CHECK.fullmatch(cell.source)
+    return check[2] if check else exercise_of(cell)
 
 
 def _short(file):

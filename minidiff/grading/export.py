@@ -39,7 +39,7 @@ def command(args):
     wanted = sorted({f"ch{n.zfill(2)}" for n in args.chapter} or notebooks())
     seed = random.SystemRandom().randrange(2**31) if args.seed is None else args.seed
     if args.target == "nbgrader":
-        write_folder(args.place, lambda: nbgrader.course(wanted, seed))
+        write_folder(args.place, lambda: nbgrader.course(wanted, seed, args.place))
     else:
         write_zip(args.place, lambda: gradescope.archive(wanted, seed))
     readme = "the README.md in it" if args.target == "gradescope" else args.place / "README.md"

@@ -38,7 +38,7 @@ def archive(chapters, seed):
     stems = [notebooks()[chapter] for chapter in chapters]
     about = Template((TEXTS / "gradescope.md").read_text(encoding="utf-8"))
     files = {name: (TEXTS / name).read_text(encoding="utf-8") for name in PROGRAMS} | {
-        "README.md": about.substitute(seed=seed, memory=f"{LIMITS.memory:g}",
+        "README.md": about.substitute(seed=seed, memory=f"{LIMITS.memory:g}", first=stems[0],
                                       files=", ".join(f"`{stem}.ipynb`" for stem in stems)),
         "settings.json": json.dumps({"chapters": chapters, "seed": seed}), "requirements.txt": requirements()}
     for stem in stems:

@@ -18,7 +18,7 @@ import nbformat
 from minidiff.exercises.core import exercises
 from minidiff.exercises.judge import attempt, judge
 from minidiff.grading.build import read, solution_files
-from minidiff.grading.mark import ROOT, GradingError, Marker, notebooks
+from minidiff.grading.mark import ROOT, GradingError, Marker, manual, notebooks
 from minidiff.grading.notebook import BEGIN, CHECK, END, WRITE_HERE, exercise_of, tags
 
 CONFIG = f'''\
@@ -52,15 +52,18 @@ nbgrader_points
 ### END HIDDEN TESTS'''
 
 
-def course(chapters, seed):
-    """The files of a course folder, {path: text}. chapters: ['ch01', ...]. Raises GradingError."""
+def course(chapters, seed, place):
+    """The files of a course folder, {path: text}. chapters: ['ch01', ...]; place: the folder. Raises GradingError."""
     files = {"nbgrader_config.py": CONFIG}
     for chapter in chapters:
         stem = notebooks()[chapter]
         notebook = source(read(solution_files(ROOT, [chapter[2:]])[0]), seed)
         files[f"source/{stem}/{stem}.ipynb"] = nbformat.writes(notebook) + "\n"
     about = Template((Path(__file__).parent / "texts" / "nbgrader.md").read_text(encoding="utf-8"))
-    return files | {"README.md": about.substitute(seed=seed, first=notebooks()[chapters[0]])}
+    code = sum(e.points for e in exercises(chapters[0]).values())
+    written = sum(points for _, points in manual(chapters[0]))
+    return files | {"README.md": about.substitute(seed=seed, first=notebooks()[chapters[0]], place=place, code=code,
+                                                  written=written, total=code + written)}
 
 
 def source(notebook, seed):

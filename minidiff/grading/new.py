@@ -26,7 +26,8 @@ ABOUT = f"""Writes the skeleton of an exercise, such as `new ch07.my_exercise`, 
   solutions/07_*.ipynb            three cells at the end; move them to their place
   course.toml                     the new modules
 
-The tests of the exercise fail until all of them are written. Nothing that exists is overwritten."""
+The tests of the exercise fail until its answer, here and in the notebook, and its wrong and right answers are written.
+Nothing that exists is overwritten."""
 
 ANSWER = Template('''\
 """What this module holds, in one line."""
@@ -122,8 +123,8 @@ def skeleton(id, module, root):
     number, name, manifest = id[2:4], id[5:], (root / "course.toml").read_text(encoding="utf-8")
     chapters = {key: table for key, table in tomllib.loads(manifest).items() if key.isdigit()}
     if number not in chapters or not list((root / "solutions").glob(f"{number}_*.ipynb")):
-        known = ", ".join(chapters)
-        raise GradingError(f"there is no chapter {number} in course.toml and solutions/; there are {known}")
+        known = ", ".join(key for key in chapters if list((root / "solutions").glob(f"{key}_*.ipynb")))
+        raise GradingError(f"there is no chapter {number} with a notebook in solutions/; there are {known}")
     source, = solution_files(root, [number])
     notebook, file = read(source), f"ch{number}_{name.lower()}"
     if id in map(exercise_of, notebook.cells):
@@ -165,6 +166,9 @@ def where(name, module, known, root):
         raise GradingError(f"--module {module}: there is no {name} in it")
     if not re.fullmatch(r"[a-z]\w*(\.[a-z]\w*)+", module):
         raise GradingError(f"--module {module!r} is no name such as process.my_exercise")
+    if not (root / path_of(module)).parent.is_dir():
+        raise GradingError(f"--module {module}: there is no folder {path_of(module.rpartition('.')[0])[:-3]}, "
+                           "expected one that is there, such as minidiff/process")
     return module, ""
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter, defaultdict
-from itertools import combinations
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -10,12 +9,12 @@ from matplotlib.ticker import MaxNLocator
 
 from minidiff.grading import answers
 from minidiff.grading.mark import GradingError, notebooks
-from minidiff.grading.run import quoted, solution
+from minidiff.grading.run import counted, quoted, solution
 from minidiff.plotting import DATA, FIXED, LEARNED, use_house_style
 from minidiff.training.checkpoint import write_whole
 
-FEW = 4  # students: an answer that more of them share is the usual one, and says nothing about a pair
-SHOWN = 10  # pairs on the screen; the file has all
+FEW = 4  # students: an answer that more of them share is the usual one, and says nothing about these
+SHOWN = 10  # groups on the screen; the file has all
 STATES = {"passed": FIXED, "not passed": LEARNED, "not started": DATA, "missing": "#000000"}
 
 
@@ -49,8 +48,8 @@ def command(args):
 
 
 def lines(chapter, sheets, shown=None):
-    """The report of a chapter, line by line, without the written answers; shown: how many pairs (None: all)."""
-    out = [f"{chapter}: {len(sheets)} notebooks, {sum(bool(s['problem']) for s in sheets)} of them unreadable"]
+    """The report of a chapter, line by line, without the written answers; shown: how many groups (None: all)."""
+    out = [f"{chapter}: {counted(sheets, 'notebook')}, {sum(bool(s['problem']) for s in sheets)} of them unreadable"]
     for id, marks in by_exercise(sheets).items():
         states, missed = Counter(m["state"] for m in marks), Counter()
         missed.update(c["says"] for m in marks for c in m["cases"] if not c["passed"])
@@ -60,11 +59,11 @@ def lines(chapter, sheets, shown=None):
         out += [f"  - most missed ({times} times): {says}" for says, times in missed.most_common(1)]
     for id, texts in written(sheets).items():
         out.append(f"- {id}: to be read, {sum(map(bool, texts.values()))} of {len(sheets)} written")
-    pairs, usual = alike(sheets, own_answers(chapter))
-    if pairs or usual:
+    groups, usual = alike(sheets, own_answers(chapter))
+    if groups or usual:
         out += ["", "The same up to names and comments (a fact, not a verdict):", ""]
-    out += [f"- {a} and {b}: {', '.join(ids)}" for (a, b), ids in pairs[:shown]]
-    out += [f"- {len(pairs) - shown} more pairs"] if shown is not None and len(pairs) > shown else []
+    out += [f"- {', '.join(students[:-1])} and {students[-1]}: {', '.join(ids)}" for students, ids in groups[:shown]]
+    out += [f"- and {counted(groups[shown:], 'group')} more"] if shown is not None and len(groups) > shown else []
     return out + [f"- {id}: {len(students)} students{', as in solutions/' if own else ''}"
                   for id, students, own in usual]
 
@@ -99,20 +98,20 @@ def to_be_read(sheets):
 
 
 def alike(sheets, own=()):
-    """Answers that are one text up to names and comments: ([((a, b), ids)], most first; [(id, students, own?)]).
+    """Answers that are one text up to names and comments: ([(students, ids)], most first; [(id, students, own?)]).
 
     The second list has those that more than FEW students share; own: the texts of the course's own answers.
     """
-    by_text, pairs = defaultdict(list), defaultdict(list)
+    by_text, groups = defaultdict(list), defaultdict(list)
     for sheet in sheets:
         for mark in sheet["marks"]:
             if mark["canonical"]:
                 by_text[mark["id"], mark["canonical"]].append(sheet["student"])
     for (id, _), students in by_text.items():
-        for pair in combinations(sorted(students), 2) if len(students) <= FEW else ():
-            pairs[pair].append(id)
+        if 2 <= len(students) <= FEW:
+            groups[tuple(sorted(students))].append(id)
     usual = [(id, sorted(students), text in own) for (id, text), students in by_text.items() if len(students) > FEW]
-    return sorted(pairs.items(), key=lambda item: (-len(item[1]), item[0])), sorted(usual)
+    return sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])), sorted(usual)
 
 
 def own_answers(chapter):
@@ -130,7 +129,8 @@ def draw(sheets, chapter, path):
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 1.6 + 0.3 * max(5, len(marks))))
     of, points = max(s["of"] for s in sheets), sorted(s["points"] for s in sheets)
     left.hist(points, bins=range(int(of) + 2), align="left", rwidth=0.9, color=FIXED)
-    left.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for axis in (left.xaxis, left.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
     left.set(title=f"{chapter}: half have {points[len(points) // 2]:.3g} points or more",
              xlabel=f"points (of {of}), rounded down", ylabel="notebooks")
     start = [0] * len(marks)
@@ -138,9 +138,18 @@ def draw(sheets, chapter, path):
         share = [100 * sum(m["state"] == state for m in some) / len(some) for some in marks.values()]
         right.barh([id.split(".")[1] for id in marks], share, left=start, color=colour, label=state)
         start = [a + b for a, b in zip(start, share)]
-    hardest = min(marks, key=lambda id: sum(m["state"] == "passed" for m in marks[id]))
-    right.set(title=f"{hardest.split('.')[1]} passes least often", xlabel="% of the notebooks")
+    right.set(title=hardest(marks), xlabel="% of the notebooks")
     right.invert_yaxis()
     right.legend(loc="upper left", bbox_to_anchor=(1, 1))
     figure.savefig(path, dpi=120)
     plt.close(figure)
+
+
+def hardest(marks):
+    """Which exercise the fewest passed, in words. marks: {id: marks of all students}."""
+    passed = {id: sum(m["state"] == "passed" for m in some) for id, some in marks.items()}
+    least = [id.split(".")[1] for id in passed if passed[id] == min(passed.values())]
+    if len(least) == 1:
+        return f"{least[0]} passes least often"
+    return f"{len(least)} of {len(passed)} exercises pass least often" if len(least) < len(passed) else (
+        "no exercise passes less often than another")

@@ -62,14 +62,7 @@ def add_command(commands):
 def command(args):
     """Run `run` with parsed arguments. Returns the exit status; raises GradingError."""
     folder, out = args.submissions, args.out
-    if not folder.is_dir():
-        raise GradingError(f"{folder}: no such folder of submissions")
-    if out.resolve().is_relative_to(folder.resolve()):
-        raise GradingError(f"{out} lies inside {folder}: the next run would take the marks for submissions")
-    if not (0 < args.timeout < math.inf and 0 < args.memory < math.inf and args.jobs > 0):
-        raise GradingError("--timeout, --memory and --jobs must be positive")
-    if args.hidden and not hidden_files(args.hidden):
-        raise GradingError(f"{args.hidden}: no hidden cases there, expected files such as ch01.py")
+    refuse_wrong(args)
     found, ignored = collect(folder, notebooks())
     if not found:
         raise GradingError(f"{folder}: no notebook there is named like a chapter, such as "
@@ -84,19 +77,47 @@ def command(args):
         trial(chapter, limits, args.hidden)
     with tqdm(total=len(found), unit="notebook") as bar:
         sheets, isolated = grade(found, seed, limits, args.jobs, args.hidden, (folder, out), bar.update)
-    write(out, sheets, ignored, seed, sandbox.promises(isolated))
-    print(f"{len(sheets)} notebooks of {len({s.student for s in sheets})} students, seed {seed}: {out / 'grades.csv'}")
+    left = write(out, sheets, ignored, seed, sandbox.promises(isolated), args.hidden)
+    print(f"{counted(sheets, 'notebook')} of {counted({s.student for s in sheets}, 'student')}, seed {seed}: "
+          f"{out / 'grades.csv'}")
     for name, why in ignored:
         print(f"  not graded: {name} ({why})")
+    if left:
+        print(f"  of an earlier run, and still in {out}: {', '.join(left)}")
     return 0
+
+
+def refuse_wrong(args):
+    """Raise GradingError for arguments of `run` that are wrong before anything is read."""
+    folder, out = args.submissions, args.out
+    if not folder.is_dir():
+        raise GradingError(f"{folder} is a file, expected a folder of submissions" if folder.exists()
+                           else f"{folder}: no such folder of submissions")
+    if out.resolve() == folder.resolve():
+        raise GradingError(f"{out} is the folder of submissions itself: name another one for the marks")
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise GradingError(f"{out} lies inside {folder}: the next run would take the marks for submissions")
+    if not (0 < args.timeout < math.inf and 0 < args.memory < math.inf and args.jobs > 0):
+        raise GradingError("--timeout, --memory and --jobs must be positive")
+    if args.hidden and not hidden_files(args.hidden):
+        raise GradingError(f"{args.hidden}: no hidden cases there, expected files such as ch01.py")
+
+
+def counted(things, noun):
+    """'1 notebook', '2 notebooks'."""
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
 
 
 def trial(chapter, limits, hidden=None):
     """Grade the course's own solution of a chapter, so that a class is not graded where right answers fail.
 
-    Raises GradingError: for hidden cases that are wrong, and for limits or a machine with which answers do not run.
+    Raises GradingError: for hidden cases that are wrong or not there, and for limits or a machine with which answers do
+    not run.
     """
-    load_hidden(chapter, hidden)
+    cases, _ = load_hidden(chapter, hidden)
+    if hidden and not any(cases.values()):
+        raise GradingError(f"{hidden}: no hidden cases for {chapter} there, expected a file {chapter}.py with "
+                           "HIDDEN = {id: (Case, ...)}")
     if not solution(chapter).path.exists():
         return
     with Marker(chapter, 0, limits, hidden) as marker:
@@ -149,8 +170,8 @@ def grade(found, seed, limits=LIMITS, jobs=2, hidden=None, hide=(), done=lambda:
     return [sheets[s] for s in found], set().union(*isolated) == {True}
 
 
-def write(out, sheets, ignored, seed, promises):
-    """Write grades.csv, run.json, and for each student a .json and a .md."""
+def write(out, sheets, ignored, seed, promises, hidden=None):
+    """Write grades.csv, run.json, and for each student a .json and a .md. Returns the pages there of earlier runs."""
     columns = sorted({m.id: None for s in sheets for m in s.marks})
     rows = [["student", "chapter", "file", "points", "of", "state", "note"]
             + [f"{c} {what}" for c in columns for what in ("points", "state", "note")]]
@@ -162,13 +183,28 @@ def write(out, sheets, ignored, seed, promises):
         rows.append([safe(value) for value in row])
     write_csv(out / "grades.csv", rows)
     names = file_names({s.student for s in sheets})
-    write_whole(out / "run.json", json.dumps({"seed": seed, "promises": promises, "students": names,
-                                              "not graded": ignored}, indent=1))
+    left = of_earlier_runs(out, names)
+    write_whole(out / "run.json", json.dumps({
+        "seed": seed, "promises": promises, "hidden": str(hidden) if hidden else "the course's own", "students": names,
+        "not graded": ignored, "of earlier runs": left}, indent=1))
     for student, name in names.items():
         own = [s for s in sheets if s.student == student]
         write_whole(out / f"{name}.json", json.dumps([asdict(s) | {"points": s.points, "of": s.of, "state": s.state}
                                                       for s in own], indent=1))
         write_whole(out / f"{name}.md", "\n\n".join(page(s) for s in own) + f"\n\n---\n{promises}\n")
+    return left + sorted(file.name for file in out.glob("report-ch[0-9][0-9].*"))
+
+
+def of_earlier_runs(out, names):
+    """The pages of students in OUT that its run.json knows, and a run with these file names does not write again."""
+    try:
+        before = json.loads((out / "run.json").read_text(encoding="utf-8"))
+        pages = {f"{name}.{kind}" for name in before["students"].values() for kind in ("json", "md")}
+        pages |= set(before.get("of earlier runs", ()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none, or not one of ours
+        return []
+    again = {f"{name}.{kind}" for name in names.values() for kind in ("json", "md")}
+    return sorted(page for page in pages - again if (out / page).is_file())
 
 
 def write_csv(path, rows):
@@ -200,6 +236,8 @@ def file_names(students):
 def page(sheet):
     """What a student reads about one notebook."""
     lines = [f"# {sheet.chapter}: {round(sheet.points, 2):g} of {sheet.of} points", "", f"`{sheet.file}`"]
+    more = sum(mark.of for mark in sheet.marks if mark.state == "to be read")
+    lines += ["", f"Up to {more} points more are for the written answers; your teacher gives them."] if more else []
     if sheet.problem:
         return "\n".join([*lines, "", f"The notebook could not be graded: {sheet.problem}."])
     for mark in sheet.marks:

@@ -210,6 +210,13 @@ def test_a_wrong_solution_stops_the_build_and_writes_nothing(tmp_path):
     assert file.read_bytes() == before and not chapter_file(file).exists()
 
 
+def test_an_error_without_a_message_is_named_with_its_exercise(tmp_path):
+    broken = code(SOLVED.join(("def double(x):\n", "\nraise NotImplementedError")), "exercise", exercise="ch90.double")
+    file = sample.course(tmp_path, [code(sample.SETUP), broken, exercise(SOLVED)[1]])
+    with pytest.raises(BuildError, match=rf"^solutions/{NAME}, cell 2: ch90\.double: NotImplementedError$"):
+        build.build(file)
+
+
 def test_kernels_have_no_network_and_start_in_the_folder_of_the_notebook(tmp_path):
     file = sample.course(tmp_path, [code("import os\nassert os.getcwd().endswith('solutions')"), code(
         "import socket\nsocket.create_connection(('192.0.2.1', 80), timeout=1)")])

@@ -1,6 +1,7 @@
 """Every exercise tells right from wrong: references and alternatives pass, mutants fail, whatever the seed."""
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,13 @@ import torch
 
 import minidiff.exercises
 from minidiff.exercises.compare import same
-from minidiff.exercises.core import exercises
+from minidiff.exercises.core import exercises, find
 from minidiff.exercises.judge import inputs_of, judge
+from minidiff.grading.build import read
 from minidiff.grading.mark import load_hidden
 from tests import mutants
-from tests.course.tree import CHAPTERS
+from tests.course.rules import drift
+from tests.course.tree import CHAPTERS, WRITTEN, notebooks
 
 SEEDS = (0, 1, 2)
 PRESENT = sorted(file.stem for file in Path(minidiff.exercises.__file__).parent.glob("ch[0-9][0-9].py"))
@@ -45,6 +48,18 @@ def test_says_what_it_is_and_what_it_costs(exercise):
     assert len(exercise.hints) in (2, 3) and all(exercise.hints) and len(set(exercise.hints)) == len(exercise.hints)
 
 
+@cache
+def drifted(chapter):
+    """The answers in the notebook of a chapter that are not those of the package: one line each, led by its id."""
+    source = read(notebooks(chapter)[1])
+    return list(drift.every_solution_is_the_code_of_the_package(source, drift.package(), find))
+
+
+@pytest.mark.parametrize("id", [id for id in ALL if id[2:4] in WRITTEN])
+def test_its_solution_in_the_notebook_is_the_code_of_the_package(id):
+    assert [line for line in drifted(id[2:4]) if line.startswith(f"{id}:")] == []
+
+
 def test_every_exercise_has_a_hidden_case_about_values():
     assert set(HIDDEN) == set(ALL)
     assert all(any(case.kind == "value" for case in cases) for cases in HIDDEN.values())
@@ -56,7 +71,8 @@ def test_its_cases_are_claims_that_shapes_alone_do_not_meet(exercise):
     assert all(claims) and len(set(claims)) == len(claims)
     for cases in (exercise.cases, ALL[exercise.id].cases):
         kinds = [case.kind for case in cases]
-        assert set(kinds) <= {"value", "shape"} and kinds.count("shape") <= 0.2 * len(kinds)
+        assert set(kinds) <= {"value", "shape"} and kinds.count("shape") <= 0.2 * len(kinds), (
+            f"{kinds.count('shape')} of {len(kinds)} cases are about shapes, more than a fifth: add others")
     exact = [case for case in exercise.cases if case.rtol or case.atol <= 1e-6]
     assert all(case.rtol <= 1e-4 and case.atol <= 1e-6 for case in exact)
     assert len(exercise.cases) - len(exact) <= 1  # one mean over random draws may stand beside them, with rtol = 0
@@ -88,22 +104,26 @@ def test_its_stub_is_not_started(exercise):
 @pytest.mark.parametrize("seed", SEEDS)
 @each_as_graded
 def test_its_reference_passes(exercise, seed):
-    assert judge(exercise, exercise.reference, seed).passed
+    result = judge(exercise, exercise.reference, seed)
+    assert result.passed, result.cases
 
 
 @each_exercise
 def test_it_was_tried_on_enough_answers(exercise):
     results = [judge(exercise, fn) for fn in mutants.mutants(exercise.id).values()]
     run = [r for r in results if not all(case.miss.startswith("stops with") for case in r.cases[:-1])]
-    assert len(run) >= 6  # an answer that always raises proves nothing about a check
-    assert len(mutants.alternatives(exercise.id)) >= 2
+    # an answer that always raises proves nothing about a check
+    assert len(run) >= 6, f"{len(run)} wrong answers come to an end in some case, 6 or more are needed"
+    right = len(mutants.alternatives(exercise.id))
+    assert right >= 2, f"{right} right answers written another way, 2 or more are needed"
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("id, fn", MUTANTS.values(), ids=MUTANTS.keys())
 def test_a_wrong_answer_fails(id, fn, seed):
     result = judge(ALL[id], fn, seed)
-    assert result.state == "not passed" and result.score < ALL[id].points
+    assert result.state == "not passed", f"{result.state}: a case that students see must catch it, not a hidden one"
+    assert result.score < ALL[id].points
 
 
 @pytest.mark.parametrize("seed", SEEDS)

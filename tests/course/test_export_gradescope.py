@@ -230,6 +230,18 @@ def test_the_archive_holds_the_two_programs_and_no_solution(archive):
     assert settings == {"chapters": ["ch01"], "seed": SEED} and "Give it memory" in words and "$" not in words
 
 
+@pytest.mark.skipif(not shutil.which("unzip"), reason="no unzip")
+def test_the_trial_that_the_readme_describes_works_as_it_stands(archive, tmp_path):
+    with zipfile.ZipFile(archive) as pack:
+        trial = pack.read("README.md").decode().split("## A trial")[1].split("```\n")[1]
+    shutil.copytree(archive.parent, tmp_path / "out")
+    (tmp_path / "chapters").symlink_to(ROOT / "chapters")
+    environment = {**os.environ, "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])}
+    done = subprocess.run(["bash", "-ec", trial], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "ch01.snr: not started" in [t["output"] for t in results(tmp_path / "out" / "trial")["tests"]]
+
+
 def test_the_archive_is_the_same_for_the_same_seed(archive):
     assert gradescope.archive(["ch01"], SEED) == archive.read_bytes()
 

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+from pathlib import Path
 
 import pytest
 
@@ -128,10 +129,12 @@ def test_a_miss_that_the_check_cell_does_not_see_is_told(capsys):
 
 
 def test_the_readme_says_what_to_run_and_names_the_seed():
-    readme = nbgrader.course(["ch01"], SEED)["README.md"]
+    readme = nbgrader.course(["ch01"], SEED, Path("out/course"))["README.md"]
     blocks = "".join(re.findall(r"```\n(.*?)```", readme, re.S)).splitlines()
     assert [line.split()[1:] for line in blocks if line.startswith("nbgrader ")] == COMMANDS
-    assert f"--seed {SEED}\n" in readme and "$" not in readme
+    assert f"run out/course/submitted -o out/marks --seed {SEED}\n" in readme and "$" not in readme
+    cells = [c.metadata.nbgrader for c in source("ch01").cells if "nbgrader" in c.metadata]
+    assert f"nbgrader's is {sum(cell.get('points', 0) for cell in cells)}, with" in readme
 
 
 # --- with nbgrader itself -------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ def write(root, id, module=None):
 def copy(tmp_path_factory):
     """What of the repository an exercise is made of, with the exercises of two chapters alone: they load in no time."""
     root = tmp_path_factory.mktemp("course")
-    for name in ("minidiff", "tests/mutants", "solutions"):
+    for name in ("minidiff", "tests/mutants", "tests/course/rules", "solutions"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     for folder in (root / "minidiff" / "exercises", root / "tests" / "mutants"):
         for file in folder.rglob("ch*.py"):
@@ -93,6 +93,22 @@ def test_a_class_is_marked_method_by_method(copy):
     source = read(solution_files(copy, ["04"])[0]).cells[-2].source
     assert source.count("# BEGIN SOLUTION\n        ") == 2 and source.count("\n        # END SOLUTION") == 2
     assert source.startswith("class Downsample(nn.Module):\n")
+
+
+@pytest.mark.parametrize("id, module, says", [
+    ("ch04.thing", "nowhere.thing", "there is no folder minidiff/nowhere, expected one that is there, such as"),
+    ("ch05.thing", None, "no chapter 05 with a notebook in solutions/; there are 01, 02, 04$"),
+])
+def test_what_is_not_there_is_refused(id, module, says, tmp_path):
+    for name in ("01_a", "02_b", "04_ddpm_on_mnist"):
+        (tmp_path / "solutions").mkdir(exist_ok=True)
+        shutil.copy(ROOT / "solutions" / "04_ddpm_on_mnist.ipynb", tmp_path / "solutions" / f"{name}.ipynb")
+    shutil.copy(ROOT / "course.toml", tmp_path)
+    shutil.copytree(ROOT / "minidiff", tmp_path / "minidiff", ignore=shutil.ignore_patterns("__pycache__"))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(GradingError, match=says):
+        write(tmp_path, id, module)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_nothing_is_overwritten(copy):

@@ -6,12 +6,12 @@ import os
 
 import pytest
 
+from minidiff.exercises import judge
 from minidiff.exercises.core import exercises
 from minidiff.grading import answers, run, wire
 from minidiff.grading.__main__ import main
-from minidiff.grading.mark import Mark, Sheet, load_hidden, notebooks
+from minidiff.grading.mark import Mark, load_hidden, manual, notebooks
 from minidiff.grading.notebook import WRITE_HERE
-from minidiff.grading.report import alike, lines, to_be_read
 from minidiff.grading.selftest import solution_lines, tells
 from minidiff.grading.submissions import collect
 from tests.submissions import save, solved, with_answers
@@ -66,6 +66,8 @@ def test_the_run_says_what_it_did(marked):
 def test_the_page_of_a_student_tells_what_was_missed_and_no_solution(marked):
     page = (marked[0] / "mia.md").read_text()
     assert "MISS: uses each image's own step" in page and "expected" in page and "> because" in page
+    more = sum(points for _, points in manual("ch01"))
+    assert f"\nUp to {more} points more are for the written answers; your teacher gives them.\n" in page
     assert "## ch01.snr: not started, 0 of 1 points" in page
     assert not any(line in page for line in solution_lines("ch01"))
     assert "could not be graded: not JSON" in (marked[0] / "lea.md").read_text()
@@ -77,27 +79,41 @@ def test_report_sums_up_a_class(marked, capsys):
     said = capsys.readouterr().out
     assert "ch01: 4 notebooks, 1 of them unreadable" in said
     assert "- ch01.q_sample: 50 % passed, 1.5 of 3 points on average, 1 not started" in said
-    assert "  - most missed (1 times): " in said and "- =cmd and j?: ch01.linear_betas" in said
+    assert "  - most missed (1 times): " in said and "- =cmd and j?: ch01.q_sample" in said
+    assert "- =cmd, j? and mia: ch01.linear_betas" in said
     assert "- ch01.induction: to be read, 2 of 4 written" in said
     page = (out / "report-ch01.md").read_text()
     assert "**mia**\n\n> because\n" in page and "Nothing written: =cmd." in page and said.splitlines()[1] in page
     assert (out / "report-ch01.png").stat().st_size > 10_000
 
 
-def sheet(student, **texts):
-    given = [Mark(id, "passed", 1, 1, canonical=text, text=text).__dict__ for id, text in texts.items()]
-    return Sheet(student, "ch01", "x", tuple(given)).__dict__
+def test_pages_of_an_earlier_run_are_named_and_left(tmp_path, capsys):
+    out, first, second = tmp_path / "marks", tmp_path / "one", tmp_path / "two"
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "ch01.py").write_text(HIDDEN % ("brightness_ratio", "(0.5 * 4 + 0.5) ** -0.5"))
+    for folder, student in ((first, "ann"), (second, "bob")):
+        save(solved("ch01"), folder / student, "ch01")
+    (tmp_path / "marks").mkdir()
+    (out / "mine.md").write_text("a teacher's own")
+    assert call("run", first, "-o", out) == call("report", out) == 0
+    assert "of an earlier run" not in capsys.readouterr().out
+    assert json.loads((out / "run.json").read_text())["hidden"] == "the course's own"
+    for _ in range(2):  # once more, and they are still known
+        assert call("run", second, "-o", out, "--hidden", hidden) == 0
+        said = capsys.readouterr().out
+        assert "1 notebook of 1 student, seed " in said
+        assert f"of an earlier run, and still in {out}: ann.json, ann.md, report-ch01.md, report-ch01.png\n" in said
+    about = json.loads((out / "run.json").read_text())
+    assert about["hidden"] == str(hidden) and about["of earlier runs"] == ["ann.json", "ann.md"]
+    assert (out / "ann.md").is_file() and (out / "mine.md").read_text() == "a teacher's own"
 
 
-def test_what_many_wrote_alike_says_nothing_about_two():
-    few = [sheet(name, a="one", b=name, c="same") for name in "pq"]
-    pairs, usual = alike(few + [sheet(name, a=name, b=name, c="same") for name in "rstu"], own={"same"})
-    assert pairs == [(("p", "q"), ["a"])] and usual == [("c", list("pqrstu"), True)]
-
-
-def test_a_class_without_one_readable_notebook_has_a_report():
-    assert lines("ch01", [Sheet("a", "ch01", "x", (), "broken").__dict__])[0].endswith("1 of them unreadable")
-    assert to_be_read([]) == []
+def test_who_ran_out_of_time_reads_no_hint_about_values(tmp_path):
+    ran = judge.Attempt(error="ran over 4 s")
+    assert judge.verdict(exercises("ch01")["ch01.q_sample"], 0, ran, None).hint == ""
+    raised = judge.Attempt(error="stops with IndexError")
+    assert [judge.verdict(exercises("ch01")["ch01.q_sample"], i, raised, None).hint for i in (0, 1)] != ["", ""]
 
 
 @pytest.mark.parametrize("names, students", [
@@ -133,11 +149,15 @@ HIDDEN = {"ch01.%s": (Case("is what the teacher says", lambda g: (0.5, 4, 1.0), 
 @pytest.mark.parametrize("make, says", [
     (lambda p: ["run", p / "no", "-o", p / "out"], "no such folder"),
     (lambda p: ["run", p / "empty", "-o", p / "out"], "no notebook there is named like a chapter"),
+    (lambda p: ["run", p / "file", "-o", p / "out"], "file is a file, expected a folder of submissions"),
     (lambda p: ["run", p / "empty", "-o", p / "empty" / "out"], "lies inside"),
+    (lambda p: ["run", p / "empty", "-o", p / "empty"], "empty is the folder of submissions itself"),
     (lambda p: ["run", p / "one", "-o", p / "file"], "cannot be made"),
     (lambda p: ["run", p / "one", "-o", p / "out", "--hidden", p / "empty"], "no hidden cases"),
     (lambda p: ["run", p / "one", "-o", p / "out", "--hidden", p / "no"], "no hidden cases"),
     (lambda p: ["run", p / "one", "-o", p / "out", "--hidden", p / "broken"], "no hidden cases can be read"),
+    (lambda p: ["run", p / "one", "-o", p / "out", "--hidden", p / "other"], "no hidden cases for ch01 there, exp"),
+    (lambda p: ["run", p / "one", "-o", p / "out", "--hidden", p / "none"], "expected a file ch01.py with HIDDEN"),
     (lambda p: ["run", p / "one", "-o", p / "out", "--hidden", p / "unknown"], "there is no exercise 'ch01.other'"),
     (lambda p: ["run", p / "one", "-o", p / "out", "--hidden", p / "wrong"], "solution of ch01.brightness_ratio does"),
     (lambda p: ["run", p / "empty", "-o", p / "out", "-j", "0"], "must be positive"),
@@ -154,7 +174,9 @@ def test_wrong_use_is_one_line_and_exit_2(make, says, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
     save(solved("ch01"), tmp_path / "one" / "ann", "ch01")
-    for name, text in {"broken": "HIDDEN = 3", "unknown": HIDDEN % ("other", "1.0"),
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "ch02.py").write_text("HIDDEN = {}")
+    for name, text in {"broken": "HIDDEN = 3", "none": "HIDDEN = {}", "unknown": HIDDEN % ("other", "1.0"),
                        "wrong": HIDDEN % ("brightness_ratio", "9.0")}.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "ch01.py").write_text(text)

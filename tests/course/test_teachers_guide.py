@@ -9,17 +9,20 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
-from minidiff.grading import build, selftest
+from minidiff.grading import build, new, selftest
 from minidiff.grading.__main__ import main
 from tests.course.tree import WRITTEN, ROOT, course
 
-GUIDE = (ROOT / "solutions" / "README.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "solutions" / "README.md").read_text(encoding="utf-8").replace("my_exercise", "my_own_exercise")
+# That is another name than the guide's, which a teacher who followed it may have used in this very repository.
 COMMANDS = [line for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", GUIDE, re.M | re.S) if not language
             for line in block.splitlines()]
 SLOW = ("python -m minidiff.grading build", "python -m minidiff.grading selftest")  # minutes: understood, not run
-NOT_HERE = ("make ", "source ")  # what they install is what these tests run in
-FAILS = ("python -m pytest tests/course/test_exercises.py -k my_exercise",)  # until its files are filled in
+NOT_HERE = ("make ", "source ",  # what they install is what these tests run in
+            "python -m pytest tests/course/test_notebooks.py")  # stands beside this file
+FAILS = ("python -m pytest tests/course/test_exercises.py -k my_own_exercise",)  # until its files are filled in
 
 
 # Runs commands one after the other, each in a process of its own; those that start Python in one that has torch loaded.
@@ -52,7 +55,8 @@ json.dump(done, sys.stdout)
 def followed(tmp_path_factory):
     """A copy of the repository in which the guide was followed, and {command: (exit status, what it said)}."""
     copy = tmp_path_factory.mktemp("guide") / "minidiff"
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]  # a new exercise's files as well
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +78,7 @@ def test_every_command_works(followed):
 
 def test_the_tests_of_a_new_exercise_fail_until_it_is_written(followed):
     code, said = followed[1][FAILS[0]]
-    assert code == 1 and re.search(r"\d+ failed, \d+ passed", said) and "ch04.my_exercise-mistake_6" in said
+    assert code == 1 and re.search(r"\d+ failed, \d+ passed", said) and "ch04.my_own_exercise-mistake_6" in said
 
 
 def test_the_files_that_are_promised_are_there(followed):
@@ -124,6 +128,20 @@ def test_the_plans_link_to_the_chapters_that_exist_and_name_the_others():
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#]+)\)", GUIDE))))
 def test_each_link_leads_somewhere(link):
     assert (ROOT / "solutions" / link).is_file()
+
+
+@pytest.mark.parametrize("file", sorted(set(re.findall(r"\btests/course/\w+\.py", GUIDE))))
+def test_each_file_of_tests_exists(file):
+    assert (ROOT / file).is_file()
+
+
+def test_the_case_that_is_shown_fits_the_skeleton():
+    shown, = re.findall(r"^```python\n(.*?)^```$", GUIDE, re.M | re.S)
+    skeleton = new.CASES.substitute(number="04", name="q_sample", module="process.forward", id="ch04.x", arguments="x")
+    names = {}
+    exec(skeleton, names)
+    case = eval(shown, names)
+    assert [x.shape for x in case.inputs(torch.Generator())] == [(8, 1, 8, 8)]
 
 
 @pytest.mark.parametrize("place", sorted(set(re.findall(r"`((?:minidiff|tests|chapters|solutions)/[\w/]*/)`", GUIDE))))
