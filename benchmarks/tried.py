@@ -2,7 +2,8 @@
 
     python benchmarks/tried.py [--images 30000] [--n 500] [--steps 50]
 
-The rows show which choice pays on a short run; seconds and images/s are those of the machine named beside them.
+The rows show which choice pays on a short run; images/s are those of the machine named beside them. Rows that stand in
+the JSON already are left as they are, so that a run can be stopped and gone on with.
 """
 
 import argparse
@@ -39,8 +40,14 @@ def main():
     parser.add_argument("--n", type=int, default=500, help="samples")
     parser.add_argument("--steps", type=int, default=50, help="ancestral steps of a sample")
     args = parser.parse_args()
-    judge, test, rows = load_judge(), load("mnist", "test")[0], []
+    file, about = Path(__file__).with_suffix(".json"), {"images": args.images, "n": args.n, "steps": args.steps}
+    kept = json.loads(file.read_text()) if file.exists() else about | {"rows": []}
+    if any(kept[key] != value for key, value in about.items()):
+        parser.error(f"{file} holds rows for {kept['images']} images, n = {kept['n']}, {kept['steps']} steps: remove it")
+    judge, test, rows = load_judge(), load("mnist", "test")[0], kept["rows"]
     for name, change in NETS.items():
+        if name in [row["tried"] for row in rows]:
+            continue
         preset = {key: value | change.get(key, {}) if isinstance(value, dict) else change.get(key, value)
                   for key, value in CHOSEN.items()}
         with mock.patch.dict(mnist_ddpm.PRESETS, cpu=preset), tempfile.TemporaryDirectory() as folder:
@@ -52,8 +59,7 @@ def main():
                      "images_per_second": record["images_per_second"],
                      "eps_mse_test": round(mnist_ddpm.eps_mse(net, test[:5000])[0], 4), "distance": round(distance, 1)})
         print(rows[-1], flush=True)
-    about = {"images": args.images, "n": args.n, "steps": args.steps, "hardware": record["hardware"]}
-    write_whole(Path(__file__).with_suffix(".json"), json.dumps(about | {"rows": rows}, indent=1) + "\n")
+        write_whole(file, json.dumps(about | {"hardware": record["hardware"], "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
