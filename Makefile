@@ -7,7 +7,7 @@ MINUTES ?= 10
 VENV_PYTHON := .venv/bin/python
 INSTALLED := .venv/installed
 NO_NETWORK := PYTHONPATH="$(CURDIR)/tests/no_network"
-SIDE_BY_SIDE := -n 2 --dist loadfile
+WORKERS := -n 2
 NBVAL := $(NO_NETWORK) $(VENV_PYTHON) -m pytest --nbval --nbval-cell-timeout=120 -p no:cacheprovider
 
 .DEFAULT_GOAL := help
@@ -30,9 +30,9 @@ demo: $(INSTALLED) ## train a DDPM on digits for MINUTES (10), draw 100 of them 
 	$(VENV_PYTHON) -m minidiff demo --minutes $(MINUTES)
 
 test: $(INSTALLED) ## everything that CI runs: the tests, and every chapter twice
-	OMP_NUM_THREADS=1 $(VENV_PYTHON) -m pytest $(SIDE_BY_SIDE) tests
+	OMP_NUM_THREADS=1 $(VENV_PYTHON) -m pytest $(WORKERS) --dist worksteal tests
 	$(NBVAL) chapters
-	OMP_NUM_THREADS=1 $(NBVAL) $(SIDE_BY_SIDE) chapters
+	OMP_NUM_THREADS=1 $(NBVAL) $(WORKERS) --dist loadfile chapters
 
 test-all: test ## the same, and every notebook of the solutions
 	$(NBVAL) solutions

@@ -140,10 +140,10 @@ def ending(pid, cpu):
     for _ in range(100):
         done, status, used = os.wait4(pid, os.WNOHANG)
         if done:
-            if used.ru_utime + used.ru_stime > 0.9 * cpu:
+            number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+            if number == getattr(signal, "SIGXCPU", None) or used.ru_utime + used.ru_stime > 0.9 * cpu:
                 return "the process died (too much processor time)"
-            if os.WIFSIGNALED(status):
-                number = os.WTERMSIG(status)
+            if number:
                 names = {signal.SIGSEGV: "a segmentation fault", signal.SIGKILL: "killed: too much memory?"}
                 return f"the process died ({names.get(number, signal.Signals(number).name)})"
             return "the process ended before the answer was given (exit)"

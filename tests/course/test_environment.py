@@ -102,9 +102,9 @@ def test_make_help_lists_every_target():
 
 
 @pytest.mark.parametrize("target, runs", [
-    ("test", ["-m pytest tests", "--nbval --nbval-cell-timeout=120 -p no:cacheprovider chapters",
-              "\nOMP_NUM_THREADS=1 ", "-p no:cacheprovider chapters"]),
-    ("test-all", ["-m pytest tests", "-p no:cacheprovider solutions"]),
+    ("test", ["-m pytest -n 2 --dist worksteal tests", "--nbval --nbval-cell-timeout=120 -p no:cacheprovider chapters",
+              "\nOMP_NUM_THREADS=1 ", "-p no:cacheprovider -n 2 --dist loadfile chapters"]),
+    ("test-all", ["-m pytest -n 2 --dist worksteal tests", "-p no:cacheprovider solutions"]),
     ("demo", ["-m minidiff demo --minutes 10"]),
     ("chapters", ["-m minidiff.grading build"]),
     ("classroom", ['-m pip install --quiet -c constraints.txt -e ".[classroom]"']),
