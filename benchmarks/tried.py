@@ -16,7 +16,7 @@ from minidiff.data.load import load
 from minidiff.evaluation.digits import load_judge
 from minidiff.models.unet import UNet
 from minidiff.recipes import mnist_ddpm
-from minidiff.recipes.run import train
+from minidiff.recipes.run import hardware, train
 from minidiff.training.checkpoint import write_whole
 
 CHOSEN = mnist_ddpm.PRESETS["cpu"]
@@ -48,18 +48,22 @@ def main():
     for name, change in NETS.items():
         if name in [row["tried"] for row in rows]:
             continue
-        preset = {key: value | change.get(key, {}) if isinstance(value, dict) else change.get(key, value)
-                  for key, value in CHOSEN.items()}
-        with mock.patch.dict(mnist_ddpm.PRESETS, cpu=preset), tempfile.TemporaryDirectory() as folder:
-            run = mnist_ddpm.build("cpu")
-            _, record = train(run, folder, steps=args.images // preset["batch"], progress=False)
-            net = mnist_ddpm.load(Path(folder) / "model.safetensors")[0]
-        distance = judge.distance(mnist_ddpm.sample(net, args.n, args.steps))
-        rows.append({"tried": name, "weights": sum(p.numel() for p in UNet(**preset["net"]).parameters()),
-                     "images_per_second": record["images_per_second"],
-                     "eps_mse_test": round(mnist_ddpm.eps_mse(net, test[:5000])[0], 4), "distance": round(distance, 1)})
+        rows.append({"tried": name} | tried(change, args, judge, test))
         print(rows[-1], flush=True)
-        write_whole(file, json.dumps(about | {"hardware": record["hardware"], "rows": rows}, indent=1) + "\n")
+        write_whole(file, json.dumps(about | {"hardware": hardware(), "rows": rows}, indent=1) + "\n")
+
+
+def tried(change, args, judge, test):
+    """Train and measure the chosen preset with one change: a row of the table without its name."""
+    preset = {key: value | change.get(key, {}) if isinstance(value, dict) else change.get(key, value)
+              for key, value in CHOSEN.items()}
+    with mock.patch.dict(mnist_ddpm.PRESETS, cpu=preset), tempfile.TemporaryDirectory() as folder:
+        _, record = train(mnist_ddpm.build("cpu"), folder, steps=args.images // preset["batch"], progress=False)
+        net = mnist_ddpm.load(Path(folder) / "model.safetensors")[0]
+    distance = judge.distance(mnist_ddpm.sample(net, args.n, args.steps))
+    return {"weights": sum(p.numel() for p in UNet(**preset["net"]).parameters()),
+            "images_per_second": record["images_per_second"],
+            "eps_mse_test": round(mnist_ddpm.eps_mse(net, test[:5000])[0], 4), "distance": round(distance, 1)}
 
 
 if __name__ == "__main__":
