@@ -43,7 +43,7 @@ def main():
     file, about = Path(__file__).with_suffix(".json"), {"images": args.images, "n": args.n, "steps": args.steps}
     kept = json.loads(file.read_text()) if file.exists() else about | {"rows": []}
     if any(kept[key] != value for key, value in about.items()):
-        parser.error(f"{file} holds rows for {kept['images']} images, n = {kept['n']}, {kept['steps']} steps: remove it")
+        parser.error(f"{file} holds rows of another size ({kept['images']} images, n = {kept['n']}): remove it")
     judge, test, rows = load_judge(), load("mnist", "test")[0], kept["rows"]
     for name, change in NETS.items():
         if name in [row["tried"] for row in rows]:
