@@ -46,6 +46,11 @@ def test_every_chapter_is_what_its_source_gives():
     none(f"{file.parent.name}/{file.name}: {problem}" for file, problem in stale)
 
 
+def test_each_chapter_and_all_of_them_run_in_the_time_they_have():
+    seconds = {chapter: course()[chapter]["seconds"] for chapter in WRITTEN}  # as benchmarks/chapters.py measured them
+    assert all(0 < value <= 120 for value in seconds.values()) and sum(seconds.values()) <= 25 * 60, seconds
+
+
 @pytest.mark.parametrize("rule", style.RULES + outputs.RULES, ids=lambda rule: rule.__name__)
 @every_notebook
 def test_a_rule_holds(path, rule):
