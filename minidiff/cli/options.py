@@ -57,7 +57,7 @@ def data_or_strokes(name):
         fetch(name)
         return name
     except DataError as error:
-        print(f"{name} is not on this machine and cannot be downloaded ({error}): using the embedded strokes digits")
+        print(f"using the embedded strokes digits, for {name} is not on this machine: {error}")
         return "strokes"
 
 
