@@ -70,9 +70,3 @@ def test_each_command_is_understood(command, monkeypatch):
         monkeypatch.setattr(f"minidiff.cli.{module}.run", ran.append)
     assert main(words) == 0
     assert [args.command for args in ran] == words[:1]
-
-
-def test_the_demo_writes_the_files_that_are_promised():
-    source = (ROOT / "minidiff" / "cli" / "demo.py").read_text()
-    promised = re.findall(r"^\| `(\w+\.\w+)` \|", README.split("## The chapters")[0], re.M)
-    assert len(promised) == 4 and [file for file in promised if f'args.out / "{file}"' not in source] == []

@@ -1,0 +1,49 @@
+"""`python -m minidiff demo` from nothing to a picture, where neither MNIST nor a network is at hand."""
+
+import json
+import re
+from contextlib import redirect_stdout
+from io import StringIO
+
+import pytest
+from PIL import Image
+
+from minidiff.cli.main import main
+from tests.course.test_readme import README
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The folder of a demo of a few seconds, and the lines that it printed."""
+    folder, said = tmp_path_factory.mktemp("demo"), StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(said):
+        patch.setenv("MINIDIFF_DATA", str(folder / "empty"))
+        assert main(["demo", "--minutes", "0.05", "--out", str(folder / "out")]) == 0
+    return folder / "out", said.getvalue().splitlines()
+
+
+def test_one_line_says_that_strokes_stand_in_for_mnist(demo):
+    _, lines = demo
+    assert lines[0].startswith("using the embedded strokes digits, for mnist is not on this machine: ")
+    assert sum("using the embedded" in line for line in lines) == 1
+
+
+def test_it_writes_the_files_that_are_promised(demo):
+    folder, lines = demo
+    promised = re.findall(r"^\| `(\w+\.\w+)` \|", README.split("## The chapters")[0], re.M)
+    assert len(promised) == 4 and all((folder / file).is_file() for file in promised)
+    assert sum(str(folder / file) in line for line in lines for file in promised) == 4
+    for file in promised:
+        if file.endswith(".png"):
+            low, high = Image.open(folder / file).convert("L").getextrema()
+            assert high - low > 100, f"{file} is blank"
+
+
+def test_it_says_what_the_record_says_and_what_to_open_next(demo):
+    folder, lines = demo
+    record = json.loads((folder / "record.json").read_text())
+    assert record["data"] == record["metrics"]["data"] == "strokes" and record["metrics"]["n"] == 200
+    assert record["metrics"]["distance"] > record["metrics"]["distance_of_real"] > 0
+    report = lines[lines.index(""):]
+    assert len(report) <= 10 and f"{record['images']} images" in report[1]
+    assert str(record["metrics"]["distance"]) in report[2] and "chapters/01_adding_noise.ipynb" in report[-1]
