@@ -74,7 +74,7 @@ def test_the_committed_model_draws_digits():
     judge, null = load_judge(), json.loads(JUDGE.with_suffix(".json").read_text())["metrics"]["null"]
     digits = mnist_edm.sample(net, 100, steps=10)
     assert len(judge.labels(digits).unique()) == 10
-    assert judge.distance(digits) < 0.5 * null["gaussian with the data's covariance"]
+    assert judge.distance(digits) < 0.33 * null["gaussian with the data's covariance"]
 
 
 # --- the benchmarks -------------------------------------------------------------------------------------------------
