@@ -25,7 +25,7 @@ def main():
         fitted, record = train(run, folder, steps=STEPS)
     judge = Judge(fitted.ema, *moments(Judge(fitted.ema, None, None).features(real)))
     tensors = fitted.ema.state_dict() | {"features.mean": judge.mean, "features.cov": judge.cov}
-    save_checkpoint(CHECKPOINTS / "mnist-classifier.safetensors", tensors, run.about)
+    save_checkpoint(CHECKPOINTS / "mnist-classifier.safetensors", tensors, run.config)
     judge, generator = load_judge(), torch.Generator().manual_seed(0)
     mean, cov = moments(real.flatten(1))
     values, vectors = torch.linalg.eigh(cov)

@@ -45,10 +45,10 @@ def main():
             shutil.copyfile(runs[-1][0], CHECKPOINTS / f"{name}.safetensors")
             write_whole(CHECKPOINTS / f"{name}.json", json.dumps(runs[-1][1], indent=1) + "\n")
     kept = ("steps", "images", "seconds", "images_per_second", "metrics")
-    about = {key: runs[0][1][key] for key in ("preset", "batch", "net", "hardware", "torch")}
+    config = {key: runs[0][1][key] for key in ("preset", "batch", "net", "hardware", "torch")}
     rows = [{key: record[key] for key in kept} for _, record in runs]
     name = HERE.stem if args.preset == "cpu" else f"{HERE.stem}-{args.preset}"
-    write_whole(HERE.with_name(f"{name}.json"), json.dumps(about | {"runs": rows}, indent=1) + "\n")
+    write_whole(HERE.with_name(f"{name}.json"), json.dumps(config | {"runs": rows}, indent=1) + "\n")
 
 
 def train_one(preset, folder, device, length):

@@ -21,7 +21,7 @@ from minidiff.recipes.mnist_ddpm import load
 from minidiff.recipes.run import CHECKPOINTS, hardware
 from minidiff.samplers.ddim import ddim
 from minidiff.samplers.grids import spaced
-from minidiff.samplers.step import last
+from minidiff.samplers.step import final_sample
 from minidiff.training.checkpoint import write_whole
 
 FILE = Path(__file__).with_suffix(".json")
@@ -71,7 +71,7 @@ def drawn(eta, steps, n):
     denoiser, generator = denoiser_of(net, path, target, clip=(-1, 1)), torch.Generator().manual_seed(SEED + 1)
     starts = torch.randn(max(SIZES), 1, 28, 28, generator=torch.Generator().manual_seed(SEED))[:n]
     times = spaced(path.T, steps)
-    return torch.cat([last(ddim(denoiser, x, times, path, eta, generator)) for x in starts.split(BATCH)])
+    return torch.cat([final_sample(ddim(denoiser, x, times, path, eta, generator)) for x in starts.split(BATCH)])
 
 
 def real(judge):

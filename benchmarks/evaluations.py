@@ -29,7 +29,7 @@ from minidiff.samplers.ddim import ddim
 from minidiff.samplers.heun import heun
 from minidiff.samplers.lambda_grids import lambda_grid
 from minidiff.samplers.multistep import multistep
-from minidiff.samplers.step import last
+from minidiff.samplers.step import final_sample
 from minidiff.samplers.unipc import unipc
 from minidiff.training.checkpoint import write_whole
 
@@ -102,7 +102,7 @@ def drawn(name, steps, n):
     if sampler is ancestral:
         sampler = partial(ancestral, generator=torch.Generator().manual_seed(SEED + 1))
     starts = torch.randn(max(SIZES), 1, 28, 28, generator=torch.Generator().manual_seed(SEED))[:n]
-    return torch.cat([last(sampler(denoiser, x, grid(steps), PATH)) for x in starts.split(BATCH)])
+    return torch.cat([final_sample(sampler(denoiser, x, grid(steps), PATH)) for x in starts.split(BATCH)])
 
 
 def floor(judge):

@@ -17,7 +17,7 @@ from minidiff.process.flow import flow_path
 from minidiff.recipes.run import hardware
 from minidiff.recipes.toy_reflow import ISLANDS, PRESETS, build, denoiser, pairs_loss
 from minidiff.samplers.flow import euler_flow, heun_flow
-from minidiff.samplers.step import last
+from minidiff.samplers.step import final_sample
 from minidiff.training.checkpoint import write_whole
 from minidiff.training.fit import fit
 
@@ -31,15 +31,15 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
     real, other, start = points(1), points(2), torch.randn(N, 2, generator=torch.Generator().manual_seed(3))
-    exact_end = last(heun_flow(mixture_denoiser(ISLANDS, PATH), start.double(), grid(256), PATH))
+    exact_end = final_sample(heun_flow(mixture_denoiser(ISLANDS, PATH), start.double(), grid(256), PATH))
     found = [[measured(net, real, start, exact_end) for net in chain(args.rounds, args.steps, seed)]
              for seed in range(args.seeds)]
     rows = [{"round": k + 1} | {key: round(sum(run[k][key] for run in found) / args.seeds, 4) for key in found[0][0]}
             | {f"{key}_of_each_seed": [round(run[k][key], 4) for run in found] for key in found[0][0]}
             for k in range(args.rounds)]
-    about = {"n": N, "steps": args.steps, "seeds": args.seeds, "floor": round(distance(other, real), 4),
+    config = {"n": N, "steps": args.steps, "seeds": args.seeds, "floor": round(distance(other, real), 4),
              "hardware": hardware(), "torch": torch.__version__, "rounds": rows}
-    write_whole(Path(__file__).with_suffix(".json"), json.dumps(about, indent=1) + "\n")
+    write_whole(Path(__file__).with_suffix(".json"), json.dumps(config, indent=1) + "\n")
     print(*rows, sep="\n")
 
 
@@ -70,7 +70,7 @@ def chain(rounds, steps, seed):
 
 def measured(net, real, start, exact_end):
     """Sliced distance to the islands after 1 and 64 Euler steps, and the median way to the exact flow's ends."""
-    end = {n: last(euler_flow(denoiser(net), start, grid(n), PATH)) for n in (1, 64)}
+    end = {n: final_sample(euler_flow(denoiser(net), start, grid(n), PATH)) for n in (1, 64)}
     return {f"sliced_{n}": distance(x, real) for n, x in end.items()} | {
         "away": float((end[64] - exact_end).norm(dim=1).median())}
 

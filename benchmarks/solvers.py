@@ -19,7 +19,7 @@ from minidiff.process.denoiser import denoiser_of
 from minidiff.process.schedules import alpha_bar_of, linear_betas
 from minidiff.recipes.mnist_ddpm import load
 from minidiff.recipes.run import CHECKPOINTS, hardware
-from minidiff.samplers.step import last
+from minidiff.samplers.step import final_sample
 from minidiff.training.checkpoint import write_whole
 from tests.ch08.oracles import ROWS
 from tests.ch08.orders import ORDERS, STEPS, errors_of
@@ -53,7 +53,7 @@ def overhead(steps=20, batch=64):
     record = {"batch": batch, "evaluation_ms": digits(1000 * evaluation, 3)}
     for name, solver in SOLVERS.items():
         asked = []
-        own = shortest(lambda: last(solver(lambda x, t: asked.append(t) or (x, x), x, times, path)))
+        own = shortest(lambda: final_sample(solver(lambda x, t: asked.append(t) or (x, x), x, times, path)))
         evaluations = len(asked) / REPEATS
         record[name] = round(1 + own / (evaluations * evaluation), 4)
     return record

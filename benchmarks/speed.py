@@ -25,16 +25,16 @@ def main():
     run = build("cpu", "strokes")
     with FlopCounterMode(display=False) as counter:
         run.loss_fn(run.net, run.batch_at(0), step_generator(0, 0))[0].backward()
-    per_image = counter.get_total_flops() / run.about["batch"]
+    expand_like = counter.get_total_flops() / run.config["batch"]
     fit(run.net, run.loss_fn, run.batch_at, steps=5, **run.fit)  # warms the caches
     fitted = fit(run.net, run.loss_fn, run.batch_at, steps=STEPS, **run.fit)
     rate = fitted.images / fitted.seconds
     peak = max(convolution_flops(c, side) for c in (64, 128, 256) for side in (14, 28))
     record = {
-        "hardware": hardware(), "torch": torch.__version__, "batch": run.about["batch"],
+        "hardware": hardware(), "torch": torch.__version__, "batch": run.config["batch"],
         "images_per_second": round(rate),
-        "mflop_per_image": round(per_image / 1e6), "gflops_reached": round(rate * per_image / 1e9),
-        "gflops_of_the_best_convolution": round(peak / 1e9), "fraction": round(rate * per_image / peak, 2),
+        "mflop_per_image": round(expand_like / 1e6), "gflops_reached": round(rate * expand_like / 1e9),
+        "gflops_of_the_best_convolution": round(peak / 1e9), "fraction": round(rate * expand_like / peak, 2),
         "import_minidiff_beyond_torch_seconds":
             round(import_seconds("import torch, minidiff") - import_seconds("import torch"), 3),
     }

@@ -62,7 +62,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=60, help="start no run after these")
     args = parser.parse_args()
     file, start = HERE.with_suffix(".json"), time.monotonic()
-    about = {"steps": args.steps, "batch": recipe.PRESETS["cpu"]["batch"], "n": args.n, "sampler": "DDIM, 20 steps",
+    config = {"steps": args.steps, "batch": recipe.PRESETS["cpu"]["batch"], "n": args.n, "sampler": "DDIM, 20 steps",
              "net": recipe.PRESETS["cpu"]["net"], "net of patches": PATCHES, "lambda of error": LAMBDAS}
     rows = json.loads(file.read_text())["rows"] if file.exists() else []
     for part in args.parts:
@@ -74,7 +74,7 @@ def main():
             if time.monotonic() - start < 60 * args.minutes:
                 rows.append(key | measure.run(tuple(key.values())[1:5], key["seed"]))
                 print(rows[-1], flush=True)
-                write(file, about | measure.floor(), rows)
+                write(file, config | measure.floor(), rows)
 
 
 def is_of(row, key):
@@ -83,10 +83,10 @@ def is_of(row, key):
     return all(row[name] == value for name, value in key.items() if not (shared and name == "part"))
 
 
-def write(file, about, rows):
+def write(file, config, rows):
     """Keep everything measured so far; what other parts said about their floors stays."""
     kept = json.loads(file.read_text()) if file.exists() else {}
-    everything = kept | about | {"floor": kept.get("floor", {}) | about.pop("floor"), "hardware": hardware(),
+    everything = kept | config | {"floor": kept.get("floor", {}) | config.pop("floor"), "hardware": hardware(),
                                  "torch": torch.__version__, "rows": rows}
     write_whole(file, json.dumps(everything, indent=1) + "\n")
 

@@ -40,9 +40,9 @@ def main():
     parser.add_argument("--n", type=int, default=500, help="samples")
     parser.add_argument("--steps", type=int, default=50, help="ancestral steps of a sample")
     args = parser.parse_args()
-    file, about = Path(__file__).with_suffix(".json"), {"images": args.images, "n": args.n, "steps": args.steps}
-    kept = json.loads(file.read_text()) if file.exists() else about | {"rows": []}
-    if any(kept[key] != value for key, value in about.items()):
+    file, config = Path(__file__).with_suffix(".json"), {"images": args.images, "n": args.n, "steps": args.steps}
+    kept = json.loads(file.read_text()) if file.exists() else config | {"rows": []}
+    if any(kept[key] != value for key, value in config.items()):
         parser.error(f"{file} holds rows of another size ({kept['images']} images, n = {kept['n']}): remove it")
     judge, test, rows = load_judge(), load("mnist", "test")[0], kept["rows"]
     for name, change in NETS.items():
@@ -50,7 +50,7 @@ def main():
             continue
         rows.append({"tried": name} | tried(change, args, judge, test))
         print(rows[-1], flush=True)
-        write_whole(file, json.dumps(about | {"hardware": hardware(), "rows": rows}, indent=1) + "\n")
+        write_whole(file, json.dumps(config | {"hardware": hardware(), "rows": rows}, indent=1) + "\n")
 
 
 def tried(change, args, judge, test):

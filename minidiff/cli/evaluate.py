@@ -42,7 +42,7 @@ def measure(model, images, device="cpu"):
     The Fréchet distance; for a net that knows labels, how many of them the judge reads (images of 0, 1, ..., 9 in
     turn); for one that predicts eps, its error on test images.
     """
-    judge, data = load_judge(), model.about["data"]
+    judge, data = load_judge(), model.config["data"]
     found, n = {"data": data, "n": len(images)}, len(images)
     if data == "strokes":
         judge = judge.against(load_data("strokes", "train", n=20_000)[0])

@@ -20,7 +20,7 @@ from minidiff.samplers.lambda_grids import karras_grid, lambda_grid
 from minidiff.samplers.lms import lms, plms
 from minidiff.samplers.multistep import multistep
 from minidiff.samplers.singlestep import singlestep
-from minidiff.samplers.step import last
+from minidiff.samplers.step import final_sample
 from minidiff.samplers.stochastic import churn, dpmpp_2m_sde
 from minidiff.samplers.unipc import unipc
 from minidiff.training.checkpoint import load_checkpoint
@@ -71,7 +71,7 @@ class Trained:
     net: torch.nn.Module
     path: Path
     target: Target
-    about: dict
+    config: dict
 
 
 def trained(checkpoint, device="cpu"):
@@ -122,7 +122,7 @@ def draw(model, n, sampler, evaluations, seed=0, device="cpu", grid="time", batc
     pictures = []
     for x, label in (progress or iter)(list(zip(starts.split(batch), (torch.arange(n) % 10).split(batch)))):
         cond = {"label": label.to(device)} if "label" in model.net.embed.extra else {}
-        pictures.append(last(walk.run(partial(denoiser, **cond), x.to(device), times, path, **more)).cpu())
+        pictures.append(final_sample(walk.run(partial(denoiser, **cond), x.to(device), times, path, **more)).cpu())
     return torch.cat(pictures).clamp(-1, 1)
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from minidiff.process.forward import per_image
+from minidiff.process.forward import expand_like
 
 
 def gaussian_flow_map(gaussian, x, t, s, path):
@@ -20,5 +20,5 @@ def gaussian_flow_map(gaussian, x, t, s, path):
 
 def _moments(gaussian, x, t, path):
     t = torch.as_tensor(t, dtype=torch.float64)
-    alpha, sigma = per_image(path.alpha(t), x), per_image(path.sigma(t), x)
+    alpha, sigma = expand_like(path.alpha(t), x), expand_like(path.sigma(t), x)
     return alpha * gaussian.mean, (alpha**2 * gaussian.variance + sigma**2).sqrt()

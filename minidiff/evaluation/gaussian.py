@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from minidiff.process.forward import per_image, prior_kl, snr
+from minidiff.process.forward import expand_like, prior_kl, snr
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Gaussian:
         x_t: (B, ...); alpha, sigma: () or (B,). Holds at alpha = 0 too, where it is the mean. Returns the dtype of x_t.
         """
         mean, variance = self.mean.to(x_t), self.variance.to(x_t)
-        alpha, sigma = per_image(alpha, x_t), per_image(sigma, x_t)
+        alpha, sigma = expand_like(alpha, x_t), expand_like(sigma, x_t)
         return mean + alpha * variance / (alpha**2 * variance + sigma**2) * (x_t - alpha * mean)
 
     def error(self, alpha_bar):

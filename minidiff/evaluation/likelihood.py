@@ -88,9 +88,8 @@ def decoder_nats(log_p, denoiser, x0, path, t, decoder_std, generator, levels=25
     With x_t = alpha x0 + sigma eps: -log p_t(x_t) - log P(x0 | x_t) - H(x_t | x0), where P is N(denoiser's x0,
     decoder_std^2) in bins (chapter 02) and H = log(2 pi e sigma^2) / 2 per dimension. log_p: the log density at time t.
     """
-    alpha, sigma = float(path.alpha(t)), float(path.sigma(t))
-    x_t = alpha * x0 + sigma * torch.randn(x0.shape, generator=generator, dtype=x0.dtype).to(x0.device)
+    x_t = path.mix(x0, normal_like(x0, generator), t)
     with torch.no_grad():
         decoded = discretized_loglik(x0, denoiser(x_t, t)[0], torch.tensor(decoder_std), levels).double()
-    entropy = 0.5 * math.log(2 * math.pi * math.e * sigma**2)
+    entropy = 0.5 * math.log(2 * math.pi * math.e * float(path.sigma(t)) ** 2)
     return -log_p(x_t) / x0[0].numel() - decoded.flatten(1).mean(dim=1) - entropy

@@ -167,7 +167,7 @@ Q_SAMPLE = Exercise(
              expect=lambda x0, t, eps, alpha_bar: torch.stack([x0[0], eps[1]]).double(),
              hint="both factors come from alpha_bar[t] itself: not from t - 1 or t + 1, and with nothing added"),
         Case("works for points in the plane, (B, 2)", lambda g: a_batch(g, 2, 2), values,
-             hint="count the dimensions of x0 instead of writing (B, 1, 1, 1): `per_image` does"),
+             hint="count the dimensions of x0 instead of writing (B, 1, 1, 1): `expand_like` does"),
         Case("takes one int t for all images", one_time_for_all, values),
         Case("lets gradients through to x0 and eps", lambda g: a_batch(g, 3, 1, 4, 4), slopes, expect=expected_slopes),
         Case("keeps the shape and the dtype of float32 pictures", lambda g: a_batch(g, 4, 1, 6, 6), form, kind="shape",
@@ -177,7 +177,7 @@ Q_SAMPLE = Exercise(
     ),
     hints=("It is equation (1.4), with eps for the noise: two products and a sum.",
            "alpha_bar[t] is (B,), x0 is (B, 1, 28, 28). Which axis of x0 does PyTorch match (B,) with?",
-           "`per_image(values, x)` turns (B,) into (B, 1, 1, 1), in the dtype of x."))
+           "`expand_like(values, x)` turns (B,) into (B, 1, 1, 1), in the dtype of x."))
 
 
 # --- snr ---

@@ -72,7 +72,7 @@ POSTERIOR = Exercise(
              hint="two results: the mean (2.5), then the variance (2.4), not its root; both need only alpha_bar[t] and "
                   "alpha_bar[t - 1]"),
         Case("uses each image's own step", posterior_inputs(8, 1, 8, 8),
-             hint="t holds one step per image: per_image gives table entries the shape (B, 1, 1, 1)"),
+             hint="t holds one step per image: expand_like gives table entries the shape (B, 1, 1, 1)"),
         Case("gives x0 back at t = 1, with variance exactly 0",
              lambda g: (*posterior_inputs(3, 1, 4, 4)(g)[:2], torch.ones(3, dtype=torch.int64), a_table(g)),
              drive=lambda fn, *given: (fn(*given)[0], bool((fn(*given)[1] == 0).all())),
@@ -89,7 +89,7 @@ POSTERIOR = Exercise(
     hints=(
         "The mean is a weighted sum of x0 and x_t, equation (2.5). Which table entries does each weight need?",
         "s = t - 1 if s is None else s. With a_t = alpha_bar[t] and a_s = alpha_bar[s], the step's alpha is a_t / a_s.",
-        "The variance is posterior_variance(t, alpha_bar, s); per_image gives the weights the shape that meets images.",
+        "The variance is posterior_variance(t, alpha_bar, s); expand_like gives the weights the shape that meets images.",
     ),
 )
 
@@ -117,7 +117,7 @@ PREDICT_X0 = Exercise(
              expect=lambda x0, eps, t, alpha_bar: x0,
              drive=lambda fn, x0, eps, t, alpha_bar: fn(q_sample(x0, t, eps, alpha_bar), t, eps, alpha_bar),
              hint="solve the jump x_t = alpha x0 + sigma eps for x0"),
-        Case("uses each image's own step", noised_at(7, 1, 7, 7), hint="t holds one step per image: use per_image"),
+        Case("uses each image's own step", noised_at(7, 1, 7, 7), hint="t holds one step per image: use expand_like"),
         Case("takes one image and one int t", lambda g: (normal(g, 1, 3, 5, 5), 7, normal(g, 1, 3, 5, 5), a_table(g))),
         Case("raises ValueError where alpha_bar is 0", drive=says_what_is_impossible,
              inputs=lambda g: (normal(g, 2, 1), times(g, 2), normal(g, 2, 1), torch.linspace(1, 0, T + 1).double()),
@@ -125,7 +125,7 @@ PREDICT_X0 = Exercise(
         Case("keeps shape and float32", noised_at(2, 3, 4, 5, dtype=torch.float32), kind="shape", rtol=1e-4),
     ),
     hints=("x_t = alpha x0 + sigma eps, with alpha = sqrt(alpha_bar[t]): solve for x0.",
-           "Both square roots come from the float64 table; per_image casts them to the dtype of x_t."),
+           "Both square roots come from the float64 table; expand_like casts them to the dtype of x_t."),
 )
 
 def gaussians(*shape):

@@ -87,7 +87,7 @@ TWEEDIE = Exercise(
         Case("gives the conditional mean of a Gaussian", tweedie_inputs(7, 2), drive=one_gaussian,
              expect=conditional_mean, hint="(1 - alpha_bar) is a variance, and the score is multiplied by a variance"),
         Case("uses each point's own step", tweedie_inputs(9, 9),
-             hint="t holds one step per point: per_image gives table entries the shape (B, 1)"),
+             hint="t holds one step per point: expand_like gives table entries the shape (B, 1)"),
         Case("works on pictures", tweedie_inputs(4, 1, 4, 4)),
         Case("gives x_t back at t = 0", lambda g: (normal(g, 3, 2), normal(g, 3, 2), torch.zeros(3).long(), a_table(g)),
              expect=lambda x_t, score, t, alpha_bar: x_t),
@@ -96,7 +96,7 @@ TWEEDIE = Exercise(
              drive=lambda fn, *given: (str(fn(*given).dtype), list(fn(*given).shape))),
     ),
     hints=("Solve eq. (3.5) for the mean of x0 given x_t: there is nothing else to do.",
-           "a = per_image(alpha_bar[t], x_t) has the shape and the dtype to be multiplied with points."))
+           "a = expand_like(alpha_bar[t], x_t) has the shape and the dtype to be multiplied with points."))
 
 
 def dsm_inputs(*shape, dtype=torch.float64):
@@ -133,7 +133,7 @@ DSM_LOSS = Exercise(
         Case("weighs the squared error by the variance of the noise", dsm_inputs(6, 2), drive=with_a_net,
              hint="1 - alpha_bar is the weight of the SQUARE: inside the square stands its root"),
         Case("uses each point's own step", dsm_inputs(8, 8), drive=with_a_net,
-             hint="t holds one step per point: per_image gives table entries the shape (B, 1)"),
+             hint="t holds one step per point: expand_like gives table entries the shape (B, 1)"),
         Case("averages over pictures too", dsm_inputs(3, 1, 5, 5), drive=with_a_net,
              hint="the mean over everything: points and dimensions"),
         Case("can be trained: its gradient reaches the score", dsm_inputs(6, 2), drive=with_weights),

@@ -253,7 +253,7 @@ ANCESTRAL = Exercise(
              form_of_walk, kind="shape", hint="the decorator @torch.no_grad() stands above the function"),
     ),
     hints=("the loop has three lines: the denoiser's answer, one step, one yield",
-           "step(x0, eps, t, s, path, eta=1.0, generator=generator) draws x_s from the posterior (4.10)",
+           "ddim_step(x0, eps, t, s, path, eta=1.0, generator=generator) draws x_s from the posterior (4.10)",
            "yield int(s), x, x0 after each step; x is then the new x_s"))
 
 

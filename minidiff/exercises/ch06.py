@@ -4,7 +4,7 @@ import torch
 
 from minidiff.exercises.core import Case, Exercise
 from minidiff.process.convert import convert
-from minidiff.process.forward import per_image, q_sample
+from minidiff.process.forward import expand_like, q_sample
 from minidiff.process.schedules import cosine_betas
 from minidiff.process.targets import EPS, V, X0, Target, to_target
 from minidiff.process.variance import hybrid_loss
@@ -86,7 +86,7 @@ def a_pair(*shape, dtype=torch.float64):
 def asked(source, target):
     """Give the true answer for `source`; the right result is the true answer for `target`."""
     def drive(fn, x0, eps, alpha, sigma):
-        x_t = per_image(alpha, x0) * x0 + per_image(sigma, x0) * eps
+        x_t = expand_like(alpha, x0) * x0 + expand_like(sigma, x0) * eps
         out = to_target(TARGETS[source], x0, eps, alpha, sigma)
         return fn(out, x_t, alpha, sigma, TARGETS[source], TARGETS[target])
 
@@ -195,7 +195,7 @@ def hybrid_inputs(*shape, t=None):
 def two_answers(w):
     """A network with four weights: its noise depends on the first two, its mix on the last two."""
     def net(x, t):
-        clock = per_image(t.double() / T, x)
+        clock = expand_like(t.double() / T, x)
         return torch.cat([w[0] * x + w[1] * clock, w[2] * x.sin() + w[3] * clock], dim=1)
     return net
 

@@ -8,7 +8,7 @@ from minidiff.process.path import Path, discrete_path
 from minidiff.process.schedules import alpha_bar_of, as_table
 from minidiff.process.sde import pf_ode_rhs
 from minidiff.samplers.ddim import invert
-from minidiff.samplers.step import step
+from minidiff.samplers.step import ddim_step
 from minidiff.samplers.subsets import SPACINGS, timestep_subset
 
 
@@ -59,7 +59,7 @@ def step_inputs(generator, t, s, eta, B=4):
 
 
 STEP = Exercise(
-    id="ch07.step", title="One step of the whole family", reference=step, points=4, minutes=15, difficulty="medium",
+    id="ch07.ddim_step", title="One step of the whole family", reference=ddim_step, points=4, minutes=15, difficulty="medium",
     cases=(
         Case("is DDIM for eta = 0: all noise is kept", lambda g: step_inputs(g, 14, 9, 0.0), one_step,
              hint="for eta = 0, q is 0 and x_s = alpha_s x0 + sigma_s eps"),
@@ -153,11 +153,11 @@ PF_ODE = Exercise(
         Case("is right at one time for all", lambda g: (*randn(g, 2, 3, 5), uniform(g, 1, 0.3, 1.7)[0], 1.3, 0.7),
              slope_of_ode, expect=true_slope),
         Case("keeps every picture's own time when B is the width", lambda g: ode_inputs(g, B=6), slope_of_ode,
-             expect=true_slope, hint="per_image(values, x) gives (B,) the shape that multiplies x"),
+             expect=true_slope, hint="expand_like(values, x) gives (B,) the shape that multiplies x"),
         Case("works for one picture", lambda g: ode_inputs(g, B=1), slope_of_ode, expect=true_slope),
         Case("keeps float32", lambda g: tuple(u.float() for u in ode_inputs(g, B=2)[:3]) + (1.5, 0.4),
              lambda fn, *inputs: str(slope_of_ode(fn, *inputs).dtype), kind="shape",
-             hint="per_image gives the dtype of x as well"),
+             hint="expand_like gives the dtype of x as well"),
     ),
     hints=("the score is -eps / sigma; half of g^2 times it is taken from the drift",
            "f, g2 = drift_and_diffusion(path, t): two tensors of the shape of t"))

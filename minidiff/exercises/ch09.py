@@ -9,7 +9,7 @@ from minidiff.exercises.core import Case, Exercise
 from minidiff.process.continuous import cosine_path, vp_path
 from minidiff.process.couplings import straightness
 from minidiff.process.flow import cfm_loss, flow_path, velocity_to_score
-from minidiff.process.forward import per_image
+from minidiff.process.forward import expand_like
 from minidiff.samplers.flow import euler_flow
 from minidiff.samplers.reflow import reflow_pairs
 
@@ -38,7 +38,7 @@ def loss_inputs(path, *shape, dtype=torch.float64):
 
 def bent(x, t):
     """A velocity that looks at the point and at the time."""
-    return torch.tanh(1.3 * x.flip(-1)) - per_image(t, x) * x
+    return torch.tanh(1.3 * x.flip(-1)) - expand_like(t, x) * x
 
 
 def loss_of(fn, path, x0, t, eps):
@@ -65,7 +65,7 @@ CFM_LOSS = Exercise(
         Case("asks the velocity at x_t and t", loss_inputs("flow", 5, 3), loss_of,
              hint="x_t = alpha x0 + sigma eps, with path.alpha(t) and path.sigma(t) of each picture's own t"),
         Case("keeps pictures and pixels apart when B = width", loss_inputs("flow", 6, 1, 2, 6), loss_of,
-             hint="per_image gives one number per picture the shape (B, 1, 1, 1)"),
+             hint="expand_like gives one number per picture the shape (B, 1, 1, 1)"),
         Case("works on the cosine path", loss_inputs("cosine", 7, 2), loss_of,
              hint="there the velocity is alpha' x0 + sigma' eps, which velocity_of knows"),
         Case("works on the path of chapter 06, with one picture", loss_inputs("vp", 1, 1, 3, 3), loss_of),
@@ -74,7 +74,7 @@ CFM_LOSS = Exercise(
              drive=lambda fn, *given: (lambda loss: (str(loss.dtype), list(loss.shape)))(loss_of(fn, *given))),
     ),
     hints=("Three lines: where the pair is at t, how fast it moves there, the mean squared difference to the answer.",
-           "per_image(path.alpha(t), x0) * x0 + per_image(path.sigma(t), x0) * eps is x_t.",
+           "expand_like(path.alpha(t), x0) * x0 + expand_like(path.sigma(t), x0) * eps is x_t.",
            "velocity_of(x0, eps, t, path) is the velocity of each pair."))
 
 
@@ -152,13 +152,13 @@ def score_of(fn, path, u, x_t, t):
 
 def slope_of_one_gaussian(path, x_t, m, t):
     """grad log q(x_t) for x0 ~ N(m, 0.5^2) on the straight path."""
-    s = per_image(t, x_t)
+    s = expand_like(t, x_t)
     return ((1 - s) * m - x_t) / (0.25 * (1 - s) ** 2 + s**2)
 
 
 def score_of_one_gaussian(fn, path, x_t, m, t):
     """The mean velocity of the same in closed form, handed to the learner's function."""
-    s, score = per_image(t, x_t), slope_of_one_gaussian(path, x_t, m, t)
+    s, score = expand_like(t, x_t), slope_of_one_gaussian(path, x_t, m, t)
     return fn(0.25 * (1 - s) * score - s * score - m, x_t, t, PATHS[path])
 
 
@@ -170,7 +170,7 @@ VELOCITY_TO_SCORE = Exercise(
              expect=slope_of_one_gaussian,
              hint="first the noise, eps = x_t + (1 - t) u on the straight path; then the score, -eps / sigma"),
         Case("uses each picture's own time", score_inputs("flow", 5, 1, 2, 5), score_of,
-             hint="per_image(path.sigma(t), x_t) has the shape to divide pictures"),
+             hint="expand_like(path.sigma(t), x_t) has the shape to divide pictures"),
         Case("works on the cosine path", score_inputs("cosine", 6, 2), score_of,
              hint="pair_of_velocity(u, x_t, t, path) solves the two equations on every path"),
         Case("works on a variance-preserving path", score_inputs("vp", 7, 7), score_of),
@@ -254,7 +254,7 @@ REFLOW_PAIRS = Exercise(
     difficulty="medium",
     cases=(
         Case("walks each noise to its end and keeps the two together", pairs_inputs(6, 6), pairs,
-             hint="last(walk(denoiser, noise, times, path)) is the end of a walk"),
+             hint="final_sample(walk(denoiser, noise, times, path)) is the end of a walk"),
         Case("walks in batches, the last of which may be smaller", pairs_inputs(7, 3), pairs,
              hint="draw all noises at once with torch.randn(shape, generator=generator), then eps.split(batch)"),
         Case("makes pairs of pictures", pairs_inputs(5, 2, shape=(1, 4, 5)), pairs),

@@ -23,7 +23,7 @@ class Embedding(nn.Module):
     """The time, and whatever else a later chapter adds, as one vector: embed(t) + sum of embed_k(cond[k]).
 
     width: length of the vector. `extra` is an nn.ModuleDict that starts empty; each entry maps one keyword of
-    `net(x, t, **cond)` to a (B, width) tensor.
+    `net(x, t, **cond)` to a (B, width) tensor, and has to be given: a condition left out would change the answer.
     """
 
     def __init__(self, width, frequencies=64):
@@ -33,9 +33,8 @@ class Embedding(nn.Module):
         self.extra = nn.ModuleDict()
 
     def forward(self, t, **cond):
-        unknown = cond.keys() - self.extra.keys()
-        if unknown:
-            raise TypeError(f"this network takes no condition {sorted(unknown)}; it knows {sorted(self.extra)}")
+        if cond.keys() != self.extra.keys():
+            raise TypeError(f"this network takes the conditions {sorted(self.extra)}, got {sorted(cond)}")
         with torch.autocast(t.device.type, enabled=False):  # 999 and 1000 must stay two numbers
             vector = self.mlp(sin_embed(t, self.frequencies).to(self.mlp[0].weight.dtype))
         return vector + sum(self.extra[name](value) for name, value in cond.items())

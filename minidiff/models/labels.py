@@ -9,7 +9,7 @@ class LabelEmbedding(nn.Module):
 
     forward(labels (B,) int in 0..classes) -> (B, width). The label `classes`, kept as `null`, says that none is given.
     The vectors start as normal noise, so that labels differ from the first step on (Dhariwal and Nichol 2021, released
-    code). Raises ValueError for any other label.
+    code). Labels are not looked at here, where that would wait for a device: `check_labels` does, at the border.
     """
 
     def __init__(self, classes, width):
@@ -18,10 +18,18 @@ class LabelEmbedding(nn.Module):
         self.table = nn.Embedding(classes + 1, width)
 
     def forward(self, labels):
-        if labels.numel() and (labels.min() < 0 or labels.max() > self.null):
-            raise ValueError(f"labels must lie in 0..{self.null}, where {self.null} means none, got "
-                             f"{labels.min().item()}..{labels.max().item()}")
         return self.table(labels)
+
+
+def check_labels(labels, classes, n):
+    """Return labels as (n,) int64 if each lies in 0..classes, where `classes` means none. Raises ValueError."""
+    labels = torch.as_tensor(labels)
+    if labels.shape != (n,):
+        raise ValueError(f"labels must be ({n},), one a picture, got {tuple(labels.shape)}")
+    if labels.is_floating_point() or (n and (labels.min() < 0 or labels.max() > classes)):
+        raise ValueError(f"labels must be whole numbers in 0..{classes}, where {classes} means none, got "
+                         f"{labels.min().item()}..{labels.max().item()}")
+    return labels.long()
 
 
 def drop_labels(labels, rate, null, generator):

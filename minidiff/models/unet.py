@@ -56,13 +56,15 @@ class UNet(nn.Module):
     square into channels before the first convolution and back after the last; width: length of the time vector;
     make_attention(channels): the factory of attention layers, called as layer(h, context).
 
+    out_channels: those of the answer, where they are not the picture's.
+
     forward(x (B, C, H, W), t () or (B,) on the scale 0..1000, context=None, residuals=None, **cond):
-    `context` goes unread to every attention layer; `residuals`, one tensor a skip, are added to the skips; `cond` goes
-    to the embedding.
+    `context` goes unread to every attention layer; `residuals`, one tensor a skip and one for the middle, are added to
+    them; `cond` goes to the embedding.
     """
 
     def __init__(self, image_channels=1, channels=(32, 64), blocks=1, attention=(), patch=1, width=128,
-                 dropout=0.0, make_attention=Attention2d):
+                 dropout=0.0, make_attention=Attention2d, out_channels=None):
         super().__init__()
         self.patch = patch
         self.embed = Embedding(width)
@@ -86,7 +88,7 @@ class UNet(nn.Module):
             if level:
                 self.up.append(Upsample(h))
         self.norm = GroupNorm(8, h)
-        self.conv_out = zero_init(nn.Conv2d(h, image_channels * patch**2, 3, padding=1))
+        self.conv_out = zero_init(nn.Conv2d(h, (out_channels or image_channels) * patch**2, 3, padding=1))
 
     def forward(self, x, t, context=None, residuals=None, **cond):
         vector = self.embed(torch.as_tensor(t, device=x.device).expand(len(x)), **cond)
@@ -95,6 +97,7 @@ class UNet(nn.Module):
         for layer in self.middle:
             h = layer(h, vector, context)
         if residuals is not None:
-            skips = [skip + r for skip, r in zip(skips, residuals, strict=True)]
+            *beside, below = residuals
+            skips, h = [skip + r for skip, r in zip(skips, beside, strict=True)], h + below
         h = walk_up(self.up, h, skips, vector, context)
         return F.pixel_shuffle(self.conv_out(F.silu(self.norm(h))), self.patch)

@@ -2,7 +2,8 @@
 
 import torch
 
-from minidiff.process.forward import per_image
+from minidiff.process.forward import expand_like
+from minidiff.process.noise import normal_like
 from minidiff.process.path import Path
 from minidiff.process.targets import Target, from_target, to_target
 
@@ -57,7 +58,7 @@ def edm_denoiser_of(net, path, sigma_data):
     def denoise(x, t, **cond):
         alpha, sigma = path.alpha(t), path.sigma(t)
         _, _, c_in, c_noise = edm_precond(sigma / alpha, sigma_data)
-        out = net(per_image(c_in / alpha, x) * x, c_noise.to(x.device), **cond).to(x.dtype)
+        out = net(expand_like(c_in / alpha, x) * x, c_noise.to(x.device), **cond).to(x.dtype)
         return from_target(target, out, x, alpha, sigma)
 
     return denoise
@@ -72,14 +73,14 @@ def edm_loss(net, x0, sigma_data, generator):
     """The mean squared error on F at random noise levels, EDM's weighted loss (Karras et al. 2022, eq. 8).
 
     net: (c_in x (B, ...), c_noise (B,)) -> F; x0: (B, ...). The weight (sigma^2 + sigma_data^2) / (sigma sigma_data)^2
-    on the error of x0 is 1 on the error of F. Levels and noise are drawn on the CPU from `generator`. Returns (scalar
+    on the error of x0 is 1 on the error of F. Levels and noise are drawn from `generator`. Returns (scalar
     float32 loss, {"sigma": (B,), "each": (B,)}).
     """
     sigma = draw_sigmas(len(x0), generator)
-    eps = torch.randn(x0.shape, generator=generator).to(x0)
+    eps = normal_like(x0, generator)
     _, _, c_in, c_noise = edm_precond(sigma, sigma_data)
-    x = x0 + per_image(sigma, x0) * eps
-    out = net(per_image(c_in, x) * x, c_noise.to(x0.device))
+    x = x0 + expand_like(sigma, x0) * eps
+    out = net(expand_like(c_in, x) * x, c_noise.to(x0.device))
     target = to_target(f_target(sigma_data), x0, eps, torch.ones_like(sigma), sigma)
     each = (out.float() - target).square().flatten(1).mean(dim=1)
     return each.mean(), {"sigma": sigma, "each": each.detach()}

@@ -4,7 +4,8 @@ import math
 
 import torch
 
-from minidiff.process.forward import per_image, prior_kl, q_sample, snr
+from minidiff.process.forward import expand_like, prior_kl, q_sample, snr
+from minidiff.process.noise import normal_like
 from minidiff.process.posterior import posterior_variance
 
 
@@ -26,7 +27,7 @@ def step_kl(x0, x0_hat, t, alpha_bar):
     if not torch.as_tensor(t >= 2).all():
         raise ValueError(f"the step KL is defined for t >= 2, got t = {t}: the term of t = 1 is the decoder's")
     weight = (snr(alpha_bar[t - 1]) - snr(alpha_bar[t])) / 2
-    return per_image(weight, x0) * (x0 - x0_hat) ** 2
+    return expand_like(weight, x0) * (x0 - x0_hat) ** 2
 
 
 def eps_weight(t, alpha_bar):
@@ -66,7 +67,7 @@ def elbo_terms(predict, x0, alpha_bar, generator, decoder_std=None):
     terms = torch.empty(T + 1, dtype=torch.float64)
     for t in range(1, T + 1):
         times = torch.full((len(x0),), t)
-        eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype)
+        eps = normal_like(x0, generator)
         x0_hat = predict(q_sample(x0, times, eps, alpha_bar), times)
         if t == 1:
             std = (1 - alpha_bar[1]).sqrt() if decoder_std is None else decoder_std

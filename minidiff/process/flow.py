@@ -3,7 +3,7 @@
 import torch
 
 from minidiff.process.continuous import time_of
-from minidiff.process.forward import per_image
+from minidiff.process.forward import expand_like
 from minidiff.process.path import Path
 from minidiff.process.targets import Target, from_target, to_target
 
@@ -19,7 +19,7 @@ def flow_path():
             raise ValueError(f"times must lie in 0..1, got {t.min().item():.4g}..{t.max().item():.4g}")
         return t
 
-    return Path(lambda t: 1 - sigma(t), sigma, 1.0)
+    return Path(lambda t: 1 - sigma(t), sigma, 1.0, rates=lambda t: (0 * sigma(t) - 1, 0 * sigma(t) + 1))
 
 
 FLOW = Target("flow", lambda alpha, sigma: 0 * alpha - 1, lambda alpha, sigma: 0 * alpha + 1)
@@ -28,9 +28,11 @@ FLOW = Target("flow", lambda alpha, sigma: 0 * alpha - 1, lambda alpha, sigma: 0
 def rates(path, t):
     """The slopes (alpha'(t), sigma'(t)) of a path that is a formula, at times t: () or (B,) -> two of that, float64.
 
-    By automatic differentiation. Where sigma starts like a root, as on every variance-preserving path, sigma'(0) is
-    not finite.
+    By the path's own formula, or by automatic differentiation where it has none. Where sigma starts like a root, as on
+    every variance-preserving path, sigma'(0) is not finite.
     """
+    if path.rates is not None:
+        return path.rates(t)
     with torch.enable_grad():
         t = torch.as_tensor(t, dtype=torch.float64).cpu().detach().requires_grad_()
         sides = (path.alpha(t) + 0 * t, path.sigma(t) + 0 * t)  # 0 t: a constant side, as alpha = 1, has a slope too
@@ -65,7 +67,7 @@ def velocity_to_score(u, x_t, t, path):
     u, x_t: (B, ...); t: () or (B,) with sigma(t) > 0. Returns the shape of x_t: -eps / sigma.
     """
     _, eps = pair_of_velocity(u, x_t, t, path)
-    return -eps / per_image(path.sigma(t), x_t)
+    return -eps / expand_like(path.sigma(t), x_t)
 
 
 def score_to_velocity(score, x_t, t, path):
@@ -76,8 +78,8 @@ def score_to_velocity(score, x_t, t, path):
     alpha, sigma = path.alpha(t), path.sigma(t)
     if (alpha == 0).any():
         raise ValueError("the score does not determine the velocity at alpha = 0 (pure noise)")
-    eps = -per_image(sigma, x_t) * score
-    return velocity_of((x_t - per_image(sigma, x_t) * eps) / per_image(alpha, x_t), eps, t, path)
+    eps = -expand_like(sigma, x_t) * score
+    return velocity_of((x_t - expand_like(sigma, x_t) * eps) / expand_like(alpha, x_t), eps, t, path)
 
 
 def flow_time(path, t):
@@ -95,7 +97,7 @@ def as_flow(denoiser, path):
     def denoise(x, t, **cond):
         t = torch.as_tensor(t, dtype=torch.float64).cpu()
         old = time_of(path, torch.log((1 - t) / t))
-        return denoiser(per_image(path.alpha(old) + path.sigma(old), x) * x, old, **cond)
+        return denoiser(expand_like(path.alpha(old) + path.sigma(old), x) * x, old, **cond)
     return denoise
 
 
@@ -106,8 +108,7 @@ def cfm_loss(velocity, x0, t, eps, path):
     t: (B,) in 0..T; path: a formula. Returns the mean over batch and dimensions of
     (velocity(x_t, t) - alpha' x0 - sigma' eps)^2, a scalar.
     """
-    x_t = per_image(path.alpha(t), x0) * x0 + per_image(path.sigma(t), x0) * eps
-    return (velocity(x_t, t) - velocity_of(x0, eps, t, path)).square().mean()
+    return (velocity(path.mix(x0, eps, t), t) - velocity_of(x0, eps, t, path)).square().mean()
 
 
 def shift_times(t, factor):

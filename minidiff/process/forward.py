@@ -2,25 +2,29 @@
 
 import torch
 
+from minidiff.process.noise import normal_like
 
-def per_image(values, x):
-    """Give a table entry per image the shape that multiplies images: (B,) -> (B, 1, 1, 1), in the dtype of x.
 
-    values: () or (B,); x: (B, ...). A scalar stays a scalar. Raises ValueError when the two batches differ in size.
+def expand_like(values, x):
+    """Give a table entry per image the shape that multiplies images: (B,) -> (B, 1, 1, 1), in dtype and device of x.
+
+    values: (), (B,), or (B, F) for the frames of films; x: (B, ...) or (B, F, ...). Raises ValueError when the sizes
+    of `values` are not the first sizes of x.
     """
-    if values.ndim and values.shape[0] != x.shape[0]:
-        raise ValueError(f"one time per image: got {values.shape[0]} times for a batch of {x.shape[0]}")
-    return values.to(x).reshape(values.shape + (1,) * (x.ndim - 1 if values.ndim else 0))
+    if values.shape != x.shape[:values.ndim]:
+        count, batch = (" x ".join(map(str, sizes)) for sizes in (values.shape, x.shape[:values.ndim]))
+        raise ValueError(f"one time per image: got {count} times for a batch of {batch}")
+    return values.to(x).reshape(values.shape + (1,) * (x.ndim - values.ndim))
 
 
 def q_step(x, t, betas, generator=None):
     """One step of the forward process, x_{t-1} -> x_t (Ho et al. 2020, eq. 2).
 
     x: (B, ...) float; t: (B,) int in 1..T, or one int for all; betas: (T + 1,). Draws one normal number per number
-    of x from `generator`, on the CPU. Returns x_t like x.
+    of x from `generator`. Returns x_t like x.
     """
-    beta = per_image(betas[t], x)
-    noise = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
+    beta = expand_like(betas[t], x)
+    noise = normal_like(x, generator)
     return (1 - beta).sqrt() * x + beta.sqrt() * noise
 
 
@@ -30,7 +34,7 @@ def q_sample(x0, t, eps, alpha_bar):
     x0, eps: (B, ...) float; t: (B,) int in 0..T, or one int for all; alpha_bar: (T + 1,). Returns x_t like x0.
     """
     alpha, sigma = alpha_bar[t].sqrt(), (1 - alpha_bar[t]).sqrt()  # in float64: 1 - alpha_bar is tiny at small t
-    return per_image(alpha, x0) * x0 + per_image(sigma, x0) * eps
+    return expand_like(alpha, x0) * x0 + expand_like(sigma, x0) * eps
 
 
 def snr(alpha_bar):

@@ -2,7 +2,8 @@
 
 import torch
 
-from minidiff.process.forward import per_image, q_sample
+from minidiff.process.forward import expand_like, q_sample
+from minidiff.process.noise import normal_like
 from minidiff.process.targets import to_target
 
 
@@ -17,7 +18,7 @@ def dsm_loss(score, x0, t, eps, alpha_bar):
     score: function (x_t (B, ...), t (B,)) -> (B, ...); x0, eps: (B, ...); t: (B,) int in 1..T; alpha_bar: (T + 1,).
     Returns the mean over batch and dimensions of (1 - alpha_bar_t) (score(x_t, t) - grad log q(x_t | x0))^2, a scalar.
     """
-    sigma = per_image((1 - alpha_bar[t]).sqrt(), x0)
+    sigma = expand_like((1 - alpha_bar[t]).sqrt(), x0)
     return (sigma * score(q_sample(x0, t, eps, alpha_bar), t) + eps).square().mean()
 
 
@@ -25,12 +26,10 @@ def denoising_loss(net, x0, path, target, generator):
     """The mean squared error of the network on the target at random steps: L_simple (Ho et al. 2020, eq. 14).
 
     net: (x_t (B, ...), t (B,)) -> (B, ...); x0: (B, ...) in [-1, 1]; path: discrete; target: what the net predicts.
-    Times and noise are drawn on the CPU from `generator`. Returns (scalar float32 loss, {"t": (B,), "each": (B,)}).
+    Times and noise are drawn from `generator`. Returns (scalar float32 loss, {"t": (B,), "each": (B,)}).
     """
     t = draw_times(len(x0), path.T, generator)
-    eps = torch.randn(x0.shape, generator=generator).to(x0)
-    alpha, sigma = path.alpha(t), path.sigma(t)
-    x_t = per_image(alpha, x0) * x0 + per_image(sigma, x0) * eps
-    out = net(x_t, path.net_time(t).to(x0.device))
-    each = (out.float() - to_target(target, x0, eps, alpha, sigma)).square().flatten(1).mean(dim=1)
+    eps = normal_like(x0, generator)
+    out = net(path.mix(x0, eps, t), path.net_time(t).to(x0.device))
+    each = (out.float() - to_target(target, x0, eps, path.alpha(t), path.sigma(t))).square().flatten(1).mean(dim=1)
     return each.mean(), {"t": t, "each": each.detach()}

@@ -5,17 +5,31 @@ from dataclasses import dataclass
 
 import torch
 
+from minidiff.process.forward import expand_like
+
 
 @dataclass(frozen=True)
 class Path:
     """x_t = alpha(t) x0 + sigma(t) eps for t from 0 (clean) to T (noise).
 
-    alpha, sigma: functions from times, () or (B,), to float64 tensors of the same shape. T: the last time.
+    alpha, sigma: functions from times, () or (B,), to float64 tensors of the same shape. T: the last time. rates: the
+    function t -> (alpha'(t), sigma'(t)), where it is known; alpha_bar: the table (T + 1,) of a path of steps.
     """
 
     alpha: Callable
     sigma: Callable
     T: float
+    rates: Callable | None = None
+    alpha_bar: torch.Tensor | None = None
+
+    def at(self, t, x):
+        """alpha and sigma at times t, in the shape that multiplies x (B, ...), moved to its device together."""
+        return tuple(expand_like(side, x) for side in torch.stack([self.alpha(t), self.sigma(t)]).to(x))
+
+    def mix(self, x0, eps, t):
+        """x_t = alpha(t) x0 + sigma(t) eps; x0, eps: (B, ...); t: (), (B,), or (B, F) for frames. The shape of x0."""
+        alpha, sigma = self.at(t, x0)
+        return alpha * x0 + sigma * eps
 
     def net_time(self, t):
         """The time that a network is told: 0..1000 on every path, so that its sinusoids can tell any two apart."""
@@ -40,4 +54,4 @@ def discrete_path(alpha_bar):
             return table[t.cpu()]
         return at
 
-    return Path(look_up(alpha), look_up(sigma), len(alpha_bar) - 1)
+    return Path(look_up(alpha), look_up(sigma), len(alpha_bar) - 1, alpha_bar=alpha_bar)

@@ -2,7 +2,7 @@
 
 import torch
 
-from minidiff.process.forward import per_image
+from minidiff.process.forward import expand_like
 
 
 def posterior_variance(t, alpha_bar, s=None):
@@ -29,4 +29,4 @@ def posterior(x_t, x0, t, alpha_bar, s=None):
     a_t, a_s = alpha_bar[t], alpha_bar[t - 1 if s is None else s]
     weight_x0 = a_s.sqrt() * (1 - a_t / a_s) / (1 - a_t)
     weight_x_t = (a_t / a_s).sqrt() * (1 - a_s) / (1 - a_t)
-    return per_image(weight_x0, x0) * x0 + per_image(weight_x_t, x_t) * x_t, variance
+    return expand_like(weight_x0, x0) * x0 + expand_like(weight_x_t, x_t) * x_t, variance

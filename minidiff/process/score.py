@@ -1,6 +1,6 @@
 """The score of noised data, grad log q(x_t): what the best denoiser knows, in another unit."""
 
-from minidiff.process.forward import per_image
+from minidiff.process.forward import expand_like
 
 
 def tweedie(x_t, score, t, alpha_bar):
@@ -9,7 +9,7 @@ def tweedie(x_t, score, t, alpha_bar):
     x_t, score: (B, ...), score = grad log q(x_t); t: (B,) int in 0..T, or one int; alpha_bar: (T + 1,). Returns
     (B, ...). With the score of one x0, q(x_t | x0), it gives that x0 back.
     """
-    a = per_image(alpha_bar[t], x_t)
+    a = expand_like(alpha_bar[t], x_t)
     return (x_t + (1 - a) * score) / a.sqrt()
 
 
@@ -18,4 +18,4 @@ def score_from_eps(eps, t, alpha_bar):
 
     eps: (B, ...); t: (B,) int in 1..T, or one int; alpha_bar: (T + 1,). Returns (B, ...).
     """
-    return -eps / per_image((1 - alpha_bar[t]).sqrt(), eps)
+    return -eps / expand_like((1 - alpha_bar[t]).sqrt(), eps)

@@ -2,7 +2,7 @@
 
 import torch
 
-from minidiff.process.forward import per_image
+from minidiff.process.forward import expand_like
 
 
 def drift_and_diffusion(path, t):
@@ -29,7 +29,7 @@ def pf_ode_rhs(eps, x, t, path):
     at x; t: () or (B,), in the time of `path`. Returns (B, ...).
     """
     f, g2 = drift_and_diffusion(path, t)
-    return per_image(f, x) * x + per_image(g2 / (2 * path.sigma(t)), x) * eps
+    return expand_like(f, x) * x + expand_like(g2 / (2 * path.sigma(t)), x) * eps
 
 
 def reverse_drift(eps, x, t, path, eta=1.0):
@@ -39,4 +39,4 @@ def reverse_drift(eps, x, t, path, eta=1.0):
     (Anderson 1982; Song et al. 2021, SDE, eq. 6), eta = 0 the ODE. Arguments as for `pf_ode_rhs`.
     """
     _, g2 = drift_and_diffusion(path, t)
-    return pf_ode_rhs(eps, x, t, path) + per_image(eta**2 / 2 * g2 / path.sigma(t), x) * eps
+    return pf_ode_rhs(eps, x, t, path) + expand_like(eta**2 / 2 * g2 / path.sigma(t), x) * eps

@@ -7,7 +7,7 @@ are two equations for two unknowns; their determinant d = alpha B - sigma A says
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from minidiff.process.forward import per_image
+from minidiff.process.forward import expand_like
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def to_target(target, x0, eps, alpha, sigma):
     x0, eps: (B, ...); alpha, sigma: () or (B,). Returns the shape and dtype of x0.
     """
     A, B = target.A(alpha, sigma), target.B(alpha, sigma)
-    return per_image(A, x0) * x0 + per_image(B, x0) * eps
+    return expand_like(A, x0) * x0 + expand_like(B, x0) * eps
 
 
 def from_target(target, out, x_t, alpha, sigma):
@@ -44,7 +44,7 @@ def from_target(target, out, x_t, alpha, sigma):
     if (d == 0).any():
         at = "alpha = 0 (pure noise)" if (alpha[d == 0] == 0).any() else "sigma = 0 (clean data)"
         raise ValueError(f"the target {target.name} does not determine x0 and eps at {at}: predict v there")
-    A, B, alpha, sigma = (per_image(u / d, x_t) for u in (A, B, alpha, sigma))
+    A, B, alpha, sigma = (expand_like(u / d, x_t) for u in (A, B, alpha, sigma))
     return B * x_t - sigma * out, alpha * out - A * x_t
 
 
@@ -57,4 +57,4 @@ def predict_x0(x_t, t, eps, alpha_bar):
     alpha, sigma = alpha_bar[t].sqrt(), (1 - alpha_bar[t]).sqrt()
     if (alpha == 0).any():
         raise ValueError("x0 cannot be found from eps where alpha_bar = 0: x_t is pure noise there, predict v")
-    return (x_t - per_image(sigma, x_t) * eps) / per_image(alpha, x_t)
+    return (x_t - expand_like(sigma, x_t) * eps) / expand_like(alpha, x_t)

@@ -3,7 +3,7 @@
 import torch
 
 from minidiff.process.elbo import discretized_loglik, kl_gauss
-from minidiff.process.forward import per_image, q_sample
+from minidiff.process.forward import expand_like, q_sample
 from minidiff.process.posterior import posterior, posterior_variance
 from minidiff.process.targets import predict_x0
 
@@ -17,7 +17,7 @@ def learned_variance(mix, t, alpha_bar):
     """
     high = torch.log(1 - alpha_bar[t] / alpha_bar[t - 1])
     low = torch.log(posterior_variance(t.clamp(min=2), alpha_bar))
-    return torch.exp(mix * per_image(high, mix) + (1 - mix) * per_image(low, mix))
+    return torch.exp(mix * expand_like(high, mix) + (1 - mix) * expand_like(low, mix))
 
 
 def vlb_term(x0, x_t, x0_hat, variance, t, alpha_bar):
@@ -28,9 +28,9 @@ def vlb_term(x0, x_t, x0_hat, variance, t, alpha_bar):
     """
     mean, _ = posterior(x_t, x0, t, alpha_bar)
     mean_hat, _ = posterior(x_t, x0_hat, t, alpha_bar)
-    first = per_image(t, x0) == 1
+    first = expand_like(t, x0) == 1
     # each side gets harmless numbers where the other one is used: an infinite gradient times 0 would be nan
-    kl = kl_gauss(mean, per_image(posterior_variance(t.clamp(min=2), alpha_bar), x0), mean_hat, variance)
+    kl = kl_gauss(mean, expand_like(posterior_variance(t.clamp(min=2), alpha_bar), x0), mean_hat, variance)
     loglik = discretized_loglik(x0, torch.where(first, mean_hat, x0), torch.where(first, variance, 1.0).sqrt())
     return torch.where(first, -loglik, kl)
 

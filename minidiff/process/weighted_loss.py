@@ -2,7 +2,7 @@
 
 import torch
 
-from minidiff.process.forward import per_image
+from minidiff.process.noise import normal_like
 from minidiff.process.targets import to_target
 from minidiff.process.weights import loss_weight
 from minidiff.process.zero_snr import check_target
@@ -34,16 +34,15 @@ def weighted_loss(net, x0, path, target, generator, times=stratified_times, weig
 
     net: (x_t (B, ...), t (B,) on the scale 0..1000) -> (B, ...); x0: (B, ...); path: for real times; times(n,
     generator) -> (n,) in (0, 1], in units of path.T; weight: function of the SNR, as in `process.weights`, or None for
-    the plain squared error of the target. Times and noise are drawn on the CPU from `generator`. Returns (scalar
+    the plain squared error of the target. Times and noise are drawn from `generator`. Returns (scalar
     float32 loss, {"t": (B,), "each": (B,) errors without weight}). Raises ValueError where target, path and weight do
     not fit.
     """
     check_target(target, path)
     t = path.T * times(len(x0), generator)
-    eps = torch.randn(x0.shape, generator=generator).to(x0)
+    eps = normal_like(x0, generator)
     alpha, sigma = path.alpha(t), path.sigma(t)
-    x_t = per_image(alpha, x0) * x0 + per_image(sigma, x0) * eps
-    out = net(x_t, path.net_time(t).to(x0.device))
+    out = net(path.mix(x0, eps, t), path.net_time(t).to(x0.device))
     each = (out.float() - to_target(target, x0, eps, alpha, sigma)).square().flatten(1).mean(dim=1)
     weights = 1.0 if weight is None else loss_weight(weight, target, alpha, sigma).to(each)
     return (weights * each).mean(), {"t": t, "each": each.detach()}

@@ -16,7 +16,7 @@ from minidiff.process.targets import V
 from minidiff.recipes.run import Run
 from minidiff.samplers.ancestral import ancestral
 from minidiff.samplers.grids import spaced
-from minidiff.samplers.step import last
+from minidiff.samplers.step import final_sample
 
 CODE = 16
 PRESETS = {
@@ -86,9 +86,9 @@ def build(kind, images, seed=0):
         raise ValueError(f"kind must be one of {', '.join(PRESETS)}, got {kind!r}")
     torch.manual_seed(seed)
     chosen = PRESETS[kind]
-    about = {"recipe": "baselines", "kind": kind, "seed": seed, "batch": chosen["batch"]}
+    config = {"recipe": "baselines", "kind": kind, "seed": seed, "batch": chosen["batch"]}
     batches = Batches(images, chosen["batch"], seed)
-    return Run(NETS[kind](), LOSSES[kind], batches.at, chosen["fit"] | {"seed": seed}, about)
+    return Run(NETS[kind](), LOSSES[kind], batches.at, chosen["fit"] | {"seed": seed}, config)
 
 
 @torch.no_grad()
@@ -101,4 +101,4 @@ def draw(kind, net, n, seed=0, steps=50):
     path = the_path()
     denoiser, times = denoiser_of(net, path, V, clip=(-1, 1)), spaced(path.T, steps)
     starts = torch.randn(n, 1, 14, 14, generator=generator).split(250)
-    return torch.cat([last(ancestral(denoiser, x, times, path, generator)) for x in starts])
+    return torch.cat([final_sample(ancestral(denoiser, x, times, path, generator)) for x in starts])

@@ -18,9 +18,9 @@ def build(preset="cpu", data="mnist", seed=0, rank=0, world=1):
     images, labels = load(data, "train", n=20_000 if data == "strokes" else None)
     torch.manual_seed(seed)
     rows = torch.cat([images.flatten(1), labels[:, None].float()], dim=1)
-    about = {"recipe": "mnist-classifier", "preset": preset, "data": data, "seed": seed, "batch": chosen["batch"]}
+    config = {"recipe": "mnist-classifier", "preset": preset, "data": data, "seed": seed, "batch": chosen["batch"]}
     batches = Batches(rows, chosen["batch"], seed, rank, world)
-    return Run(Classifier(), reading_loss, batches.at, chosen["fit"] | {"seed": seed}, about)
+    return Run(Classifier(), reading_loss, batches.at, chosen["fit"] | {"seed": seed}, config)
 
 
 def reading_loss(net, rows, generator):

@@ -15,7 +15,7 @@ from minidiff.process.targets import EPS
 from minidiff.recipes.run import Run
 from minidiff.samplers.ancestral import ancestral
 from minidiff.samplers.grids import spaced
-from minidiff.samplers.step import last
+from minidiff.samplers.step import final_sample
 from minidiff.training.checkpoint import load_checkpoint, load_weights
 from minidiff.training.errors import CheckpointError
 
@@ -44,19 +44,19 @@ def build(preset="cpu", data="mnist", seed=0, rank=0, world=1):
     def loss_fn(net, batch, generator):
         return denoising_loss(net, batch, path, EPS, generator)
 
-    about = {"recipe": "mnist-ddpm", "preset": preset, "data": data, "seed": seed, "batch": chosen["batch"],
+    config = {"recipe": "mnist-ddpm", "preset": preset, "data": data, "seed": seed, "batch": chosen["batch"],
              "net": chosen["net"], "target": "eps", "T": path.T}
     batches = Batches(images, chosen["batch"], seed, rank, world)
-    return Run(net, loss_fn, batches.at, chosen["fit"] | {"seed": seed}, about)
+    return Run(net, loss_fn, batches.at, chosen["fit"] | {"seed": seed}, config)
 
 
 def load(checkpoint):
-    """Read a trained net: (net, path, target, about). Raises CheckpointError when the file is not of this recipe."""
-    tensors, about = load_checkpoint(checkpoint)
-    if about.get("recipe") != "mnist-ddpm" or "net" not in about:
+    """Read a trained net: (net, path, target, config). Raises CheckpointError when the file is not of this recipe."""
+    tensors, config = load_checkpoint(checkpoint)
+    if config.get("recipe") != "mnist-ddpm" or "net" not in config:
         raise CheckpointError(f"{checkpoint} is not a model of the recipe mnist-ddpm")
-    net = load_weights(UNet(**about["net"]), tensors, checkpoint)
-    return net.eval().requires_grad_(False), the_path(), EPS, about
+    net = load_weights(UNet(**config["net"]), tensors, checkpoint)
+    return net.eval().requires_grad_(False), the_path(), EPS, config
 
 
 def sample(net, n, steps=250, seed=0, sampler="ancestral", device="cpu", batch=250, progress=None):
@@ -72,7 +72,7 @@ def sample(net, n, steps=250, seed=0, sampler="ancestral", device="cpu", batch=2
     times = spaced(path.T, steps)
     walk = partial(ancestral, denoiser_of(net, path, EPS, clip=(-1, 1)), times=times, path=path, generator=generator)
     starts = torch.randn(n, 1, 28, 28, generator=generator).split(batch)
-    return torch.cat([last(walk(x.to(device))).cpu() for x in (progress or iter)(starts)])
+    return torch.cat([final_sample(walk(x.to(device))).cpu() for x in (progress or iter)(starts)])
 
 
 @torch.no_grad()

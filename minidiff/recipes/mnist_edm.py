@@ -11,7 +11,7 @@ from minidiff.process.edm import edm_denoiser_of, edm_loss, f_target, ve_path
 from minidiff.recipes.run import Run
 from minidiff.samplers.heun import heun
 from minidiff.samplers.lambda_grids import karras_sigmas
-from minidiff.samplers.step import last
+from minidiff.samplers.step import final_sample
 from minidiff.training.checkpoint import load_checkpoint, load_weights
 from minidiff.training.errors import CheckpointError
 
@@ -45,19 +45,19 @@ def build(preset="cpu", data="mnist", seed=0, rank=0, world=1):
     def loss_fn(net, batch, generator):
         return edm_loss(of_c_noise(net), batch, SIGMA_DATA, generator)
 
-    about = {"recipe": "mnist-edm", "preset": preset, "data": data, "seed": seed, "batch": chosen["batch"],
+    config = {"recipe": "mnist-edm", "preset": preset, "data": data, "seed": seed, "batch": chosen["batch"],
              "net": chosen["net"], "target": "F", "sigma_data": SIGMA_DATA}
     batches = Batches(images, chosen["batch"], seed, rank, world)
-    return Run(net, loss_fn, batches.at, chosen["fit"] | {"seed": seed}, about)
+    return Run(net, loss_fn, batches.at, chosen["fit"] | {"seed": seed}, config)
 
 
 def load(checkpoint):
-    """Read a trained net: (net, path, target, about). Raises CheckpointError when the file is not of this recipe."""
-    tensors, about = load_checkpoint(checkpoint)
-    if about.get("recipe") != "mnist-edm" or "net" not in about:
+    """Read a trained net: (net, path, target, config). Raises CheckpointError when the file is not of this recipe."""
+    tensors, config = load_checkpoint(checkpoint)
+    if config.get("recipe") != "mnist-edm" or "net" not in config:
         raise CheckpointError(f"{checkpoint} is not a model of the recipe mnist-edm")
-    net = load_weights(UNet(**about["net"]), tensors, checkpoint).eval().requires_grad_(False)
-    return net, the_path(), f_target(SIGMA_DATA), about
+    net = load_weights(UNet(**config["net"]), tensors, checkpoint).eval().requires_grad_(False)
+    return net, the_path(), f_target(SIGMA_DATA), config
 
 
 def denoiser(net):
@@ -76,4 +76,4 @@ def sample(net, n, steps=18, seed=0, device="cpu", batch=250, progress=None):
     times = karras_sigmas(steps, SIGMA_MIN, SIGMA_MAX)
     starts = SIGMA_MAX * torch.randn(n, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
     walk = partial(heun, denoiser(net), times=times, path=the_path())
-    return torch.cat([last(walk(x.to(device))).cpu() for x in (progress or iter)(starts.split(batch))])
+    return torch.cat([final_sample(walk(x.to(device))).cpu() for x in (progress or iter)(starts.split(batch))])

@@ -13,7 +13,7 @@ from minidiff.process.flow import FLOW, cfm_loss, flow_path
 from minidiff.process.weighted_loss import logit_normal_times
 from minidiff.recipes.run import Run
 from minidiff.samplers.flow import euler_flow, heun_flow
-from minidiff.samplers.step import last
+from minidiff.samplers.step import final_sample
 from minidiff.training.checkpoint import load_checkpoint, load_weights
 from minidiff.training.errors import CheckpointError
 
@@ -40,10 +40,10 @@ def build(preset="cpu", data="mnist", seed=0, rank=0, world=1):
     images, labels = load_data(data, "train", n=20_000 if data == "strokes" else None)
     rows = torch.cat([images.flatten(1), labels[:, None].float()], dim=1)
     torch.manual_seed(seed)
-    about = {"recipe": "mnist-flow", "preset": preset, "data": data, "seed": seed, "batch": chosen["batch"],
+    config = {"recipe": "mnist-flow", "preset": preset, "data": data, "seed": seed, "batch": chosen["batch"],
              "net": chosen["net"], "target": "flow", "times": "logit-normal", "unlabelled": UNLABELLED}
     batches = Batches(rows, chosen["batch"], seed, rank, world)
-    return Run(make_net(chosen["net"]), flow_loss, batches.at, chosen["fit"] | {"seed": seed}, about)
+    return Run(make_net(chosen["net"]), flow_loss, batches.at, chosen["fit"] | {"seed": seed}, config)
 
 
 def flow_loss(net, rows, generator):
@@ -60,12 +60,12 @@ def flow_loss(net, rows, generator):
 
 
 def load(checkpoint):
-    """Read a trained net: (net, path, target, about). Raises CheckpointError when the file is not of this recipe."""
-    tensors, about = load_checkpoint(checkpoint)
-    if about.get("recipe") != "mnist-flow" or "net" not in about:
+    """Read a trained net: (net, path, target, config). Raises CheckpointError when the file is not of this recipe."""
+    tensors, config = load_checkpoint(checkpoint)
+    if config.get("recipe") != "mnist-flow" or "net" not in config:
         raise CheckpointError(f"{checkpoint} is not a model of the recipe mnist-flow")
-    net = load_weights(make_net(about["net"]), tensors, checkpoint)
-    return net.eval().requires_grad_(False), flow_path(), FLOW, about
+    net = load_weights(make_net(config["net"]), tensors, checkpoint)
+    return net.eval().requires_grad_(False), flow_path(), FLOW, config
 
 
 def sample(net, n, steps=5, seed=0, sampler="heun", device="cpu", batch=250, progress=None, labels=None):
@@ -87,5 +87,5 @@ def sample(net, n, steps=5, seed=0, sampler="heun", device="cpu", batch=250, pro
     denoiser, pictures = denoiser_of(net, path, FLOW), []
     for x, label in (progress or iter)(list(zip(starts.split(batch), labels.split(batch), strict=True))):
         walk = SAMPLERS[sampler](partial(denoiser, label=label.to(device)), x.to(device), times, path)
-        pictures.append(last(walk).clamp(-1, 1).cpu())
+        pictures.append(final_sample(walk).clamp(-1, 1).cpu())
     return torch.cat(pictures)

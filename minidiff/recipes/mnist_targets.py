@@ -14,7 +14,7 @@ from minidiff.process.targets import EPS, X0, V
 from minidiff.process.weighted_loss import logit_normal_times, stratified_times, weighted_loss
 from minidiff.process.weights import constant, loss_weight, min_snr, snr_plus_one, snr_weight
 from minidiff.recipes.run import Run
-from minidiff.samplers.step import step
+from minidiff.samplers.step import ddim_step
 from minidiff.training.checkpoint import load_checkpoint, load_weights
 from minidiff.training.errors import CheckpointError
 
@@ -62,11 +62,11 @@ def build(preset="cpu", data="mnist", seed=0, rank=0, world=1, path="cosine", ta
     images, _ = load_data(data, "train", n=20_000 if data == "strokes" else None)
     torch.manual_seed(seed)
     names = {"path": path, "target": target, "weight": weight, "times": times}
-    about = {"recipe": "mnist-targets", "preset": preset, "data": data, "seed": seed, "batch": chosen["batch"],
+    config = {"recipe": "mnist-targets", "preset": preset, "data": data, "seed": seed, "batch": chosen["batch"],
              "net": chosen["net"]} | names
     loss_fn = scaled_loss(PATHS[path], TARGETS[target], WEIGHTS[weight], TIMES[times])
     batches = Batches(small(images), chosen["batch"], seed, rank, world)
-    return Run(UNet(**chosen["net"]), loss_fn, batches.at, chosen["fit"] | {"seed": seed}, about)
+    return Run(UNet(**chosen["net"]), loss_fn, batches.at, chosen["fit"] | {"seed": seed}, config)
 
 
 def scaled_loss(path, target, weight, times):
@@ -84,12 +84,12 @@ def scaled_loss(path, target, weight, times):
 
 
 def load(checkpoint):
-    """Read a trained net: (net, path, target, about). Raises CheckpointError when the file is not of this recipe."""
-    tensors, about = load_checkpoint(checkpoint)
-    if about.get("recipe") != "mnist-targets" or "net" not in about:
+    """Read a trained net: (net, path, target, config). Raises CheckpointError when the file is not of this recipe."""
+    tensors, config = load_checkpoint(checkpoint)
+    if config.get("recipe") != "mnist-targets" or "net" not in config:
         raise CheckpointError(f"{checkpoint} is not a model of the recipe mnist-targets")
-    net = load_weights(UNet(**about["net"]), tensors, checkpoint)
-    return net.eval().requires_grad_(False), PATHS[about["path"]], TARGETS[about["target"]], about
+    net = load_weights(UNet(**config["net"]), tensors, checkpoint)
+    return net.eval().requires_grad_(False), PATHS[config["path"]], TARGETS[config["target"]], config
 
 
 @torch.no_grad()
@@ -102,5 +102,5 @@ def sample(net, path, target, shape, steps=20, seed=0):
     denoiser = denoiser_of(net, path, target, clip=(-1, 1))
     x = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
     for t, s in zip(times[:-1], times[1:], strict=True):
-        x = step(*denoiser(x, t), t, s, path, eta=0.0)
+        x = ddim_step(*denoiser(x, t), t, s, path, eta=0.0)
     return x

@@ -22,7 +22,7 @@ class Run:
     loss_fn: Callable
     batch_at: Callable
     fit: dict
-    about: dict
+    config: dict
 
 
 def train(run, out, *, steps=None, minutes=None, device="cpu", resume=False, progress=True):
@@ -31,21 +31,21 @@ def train(run, out, *, steps=None, minutes=None, device="cpu", resume=False, pro
     Returns (Fitted, record); the record says what was trained, for how long, and on what.
     """
     out = Path(out)
-    fitted = fit(run.net, run.loss_fn, run.batch_at, steps=steps, minutes=minutes, device=device, about=run.about,
+    fitted = fit(run.net, run.loss_fn, run.batch_at, steps=steps, minutes=minutes, device=device, config=run.config,
                  state_path=out / "state.safetensors", resume=resume, progress=progress, **run.fit)
-    record = run.about | {
+    record = run.config | {
         "steps": fitted.steps, "images": fitted.images, "seconds": round(fitted.seconds, 1),
         "images_per_second": round(fitted.images / fitted.seconds), "hardware": hardware(device),
         "torch": torch.__version__, "loss_curve": thin(fitted.losses, 100),
     }
     if int(os.environ.get("RANK", 0)) == 0:
-        save_model(out / "model.safetensors", fitted.ema, run.about)
+        save_model(out / "model.safetensors", fitted.ema, run.config)
     return fitted, record
 
 
-def save_model(path, net, about):
+def save_model(path, net, config):
     """Keep a net's weights in half precision, with the words that rebuild it."""
-    save_checkpoint(path, {name: value.half() for name, value in net.state_dict().items()}, about)
+    save_checkpoint(path, {name: value.half() for name, value in net.state_dict().items()}, config)
 
 
 def hardware(device="cpu"):

@@ -30,10 +30,10 @@ def build(preset="cpu", data="islands", seed=0, rank=0, world=1, teacher=None):
     pairs = reflow_pairs(teacher or mixture_denoiser(ISLANDS, path), (chosen["pairs"], 2), times, path, generator,
                          walk=heun_flow, batch=chosen["pairs"])
     torch.manual_seed(seed)
-    about = {"recipe": "toy-reflow", "preset": preset, "data": "islands", "seed": seed, "batch": chosen["batch"],
+    config = {"recipe": "toy-reflow", "preset": preset, "data": "islands", "seed": seed, "batch": chosen["batch"],
              "pairs": chosen["pairs"], "target": "flow", "teacher": "given" if teacher else "exact"}
     batches = Batches(torch.cat(pairs, dim=1).float(), chosen["batch"], seed, rank, world)
-    return Run(MLP(), pairs_loss, batches.at, chosen["fit"] | {"seed": seed}, about)
+    return Run(MLP(), pairs_loss, batches.at, chosen["fit"] | {"seed": seed}, config)
 
 
 def pairs_loss(net, rows, generator):
@@ -49,9 +49,9 @@ def denoiser(net):
 
 
 def load(checkpoint):
-    """Read a trained net: (net, path, target, about). Raises CheckpointError when the file is not of this recipe."""
-    tensors, about = load_checkpoint(checkpoint)
-    if about.get("recipe") != "toy-reflow":
+    """Read a trained net: (net, path, target, config). Raises CheckpointError when the file is not of this recipe."""
+    tensors, config = load_checkpoint(checkpoint)
+    if config.get("recipe") != "toy-reflow":
         raise CheckpointError(f"{checkpoint} is not a model of the recipe toy-reflow")
     net = load_weights(MLP(), tensors, checkpoint)
-    return net.eval().requires_grad_(False), flow_path(), FLOW, about
+    return net.eval().requires_grad_(False), flow_path(), FLOW, config

@@ -4,10 +4,9 @@ import math
 
 import torch
 
-from minidiff.samplers.step import step
+from minidiff.samplers.ancestral import ancestral
 
 
-@torch.no_grad()
 def ddim(denoiser, x, times, path, eta=0.0, generator=None):
     """Walk from noise to a picture by the steps of the non-Markov family (Song et al. 2021, DDIM, eq. 12).
 
@@ -15,10 +14,7 @@ def ddim(denoiser, x, times, path, eta=0.0, generator=None):
     times, as `path` takes them; eta in [0, 1], or any value that keeps the new noise below sigma_s: 0 is the ODE and
     draws nothing, 1 is ancestral sampling. Yields (s, x_s, x0) after each step from t to s; the last x_s is the sample.
     """
-    for t, s in zip(times[:-1], times[1:], strict=True):
-        x0, eps = denoiser(x, t)
-        x = step(x0, eps, t, s, path, eta, generator)
-        yield s.item(), x, x0
+    return ancestral(denoiser, x, times, path, generator, eta)
 
 
 @torch.no_grad()

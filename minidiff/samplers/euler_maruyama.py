@@ -2,6 +2,7 @@
 
 import torch
 
+from minidiff.process.noise import normal_like
 from minidiff.process.sde import drift_and_diffusion, reverse_drift
 
 
@@ -21,6 +22,6 @@ def euler_maruyama(denoiser, x, times, path, eta=1.0, generator=None):
             x = x - float(t - s) * reverse_drift(eps, x, t, path, eta)
             if eta > 0:
                 _, g2 = drift_and_diffusion(path, t)
-                z = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
+                z = normal_like(x, generator)
                 x = x + eta * float(((t - s) * g2).sqrt()) * z
         yield s.item(), x, x0

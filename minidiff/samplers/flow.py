@@ -6,6 +6,7 @@ Each sampler yields (s, x_s, x0) after each step from t to s, with the denoiser'
 import torch
 
 from minidiff.process.flow import velocity_of
+from minidiff.process.noise import normal_like
 
 
 def decreasing_pairs(times):
@@ -69,7 +70,7 @@ def sde_flow(denoiser, x, times, path, diffusion, generator):
 
     denoiser, x (B, ...), times and path as for `euler_flow`; diffusion: function t -> g^2 >= 0, free to choose at
     sampling: every choice has the densities of the ODE. Backward in time, dx = (u - g^2 / 2 score) dt + g dw. Noise is
-    drawn on the CPU from `generator` where g > 0, but not in the step to s = 0, which is Euler's on the ODE and ends at
+    drawn from `generator` where g > 0, but not in the step to s = 0, which is Euler's on the ODE and ends at
     the last x0 of the straight path. Raises ValueError for a negative g^2.
     """
     for t, s in decreasing_pairs(times):
@@ -80,6 +81,6 @@ def sde_flow(denoiser, x, times, path, diffusion, generator):
         score = -eps / float(path.sigma(t))
         x = x + float(s - t) * (u - g2 / 2 * score)
         if g2 > 0:
-            z = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
+            z = normal_like(x, generator)
             x = x + (g2 * float(t - s)) ** 0.5 * z
         yield float(s), x, x0

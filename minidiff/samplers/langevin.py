@@ -2,6 +2,8 @@
 
 import torch
 
+from minidiff.process.noise import normal_like
+
 
 def langevin(score, x, step_size, steps, generator):
     """Unadjusted Langevin dynamics, x <- x + h score(x) + sqrt(2 h) z (Song and Ermon 2019, eq. 4, with h = eps / 2).
@@ -10,7 +12,7 @@ def langevin(score, x, step_size, steps, generator):
     Yields x after each step. Its stationary law is the density of the score up to an error of order h.
     """
     for _ in range(steps):
-        z = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
+        z = normal_like(x, generator)
         x = x + step_size * score(x) + (2 * step_size) ** 0.5 * z
         yield x
 

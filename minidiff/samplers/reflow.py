@@ -3,7 +3,7 @@
 import torch
 
 from minidiff.samplers.flow import euler_flow
-from minidiff.samplers.step import last
+from minidiff.samplers.step import final_sample
 
 
 def reflow_pairs(denoiser, shape, times, path, generator, walk=euler_flow, batch=1000):
@@ -14,4 +14,4 @@ def reflow_pairs(denoiser, shape, times, path, generator, walk=euler_flow, batch
     and walked `batch` at a time.
     """
     eps = torch.randn(shape, generator=generator)
-    return torch.cat([last(walk(denoiser, noise, times, path)) for noise in eps.split(batch)]), eps
+    return torch.cat([final_sample(walk(denoiser, noise, times, path)) for noise in eps.split(batch)]), eps

@@ -35,14 +35,14 @@ def write_whole(path, content):
         raise CheckpointError(f"cannot write {path}: {error.strerror or error}") from None
 
 
-def save_checkpoint(path, tensors, about):
-    """Write tensors {name: Tensor} and a description `about` (anything JSON can hold) as one file."""
+def save_checkpoint(path, tensors, config):
+    """Write tensors {name: Tensor} and a description `config` (anything JSON can hold) as one file."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    write_whole(path, save(tensors, metadata={"about": json.dumps(about)}))
+    write_whole(path, save(tensors, metadata={"config": json.dumps(config)}))
 
 
 def load_checkpoint(path):
-    """Read (tensors, about) as `save_checkpoint` wrote them.
+    """Read (tensors, config) as `save_checkpoint` wrote them.
 
     Raises CheckpointError when the file is missing, truncated, or not one of ours.
     """
@@ -51,8 +51,8 @@ def load_checkpoint(path):
         raise CheckpointError(f"no checkpoint at {path}")
     try:
         with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {})["about"])
-            return {name: file.get_tensor(name) for name in file.keys()}, about
+            config = json.loads((file.metadata() or {})["config"])
+            return {name: file.get_tensor(name) for name in file.keys()}, config
     except (KeyError, ValueError):
         raise CheckpointError(f"{path} is a safetensors file without this course's description in it") from None
     except (SafetensorError, OSError) as error:

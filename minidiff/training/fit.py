@@ -43,13 +43,13 @@ def step_generator(seed, step, rank=0):
 
 def fit(net, loss_fn, batch_at, *, steps=None, minutes=None, lr=1e-3, warmup=100, flat=0.5, ema_decay=0.999,
         clip=1.0, seed=0, device="cpu", precision="float32", compile=False, accumulate=1, weight_decay=0.0,
-        state_path=None, save_every=30.0, resume=False, about=None, progress=False, callback=None):
+        state_path=None, save_every=30.0, resume=False, config=None, progress=False, callback=None):
     """Train `net` with AdamW (Loshchilov and Hutter 2019) for a number of steps or of minutes.
 
     loss_fn(net, batch, generator) -> (scalar, logs); batch_at(step) -> this rank's batch, a pure function of step.
     steps or minutes: exactly one; under `minutes` the learning rate follows the clock. lr, warmup, flat: see
     `learning_rate`. clip: largest gradient norm. accumulate: batches a step. state_path: where the state is saved every
-    `save_every` seconds and at the end; resume goes on from it. about: a description kept in that state, which must be
+    `save_every` seconds and at the end; resume goes on from it. config: a description kept in that state, which must be
     the same on resume. progress: a bar with loss and images/s. callback(step, loss, ema) after each step.
     With torch.distributed initialised, gradients are averaged over the ranks, and rank 0 saves. Returns `Fitted`.
     Raises TrainingError when the loss is not finite (the saved state stays as it was), ValueError on bad arguments.
@@ -63,11 +63,11 @@ def fit(net, loss_fn, batch_at, *, steps=None, minutes=None, lr=1e-3, warmup=100
     net = net.to(device, memory_format=torch.channels_last).train()
     ema = copy.deepcopy(net).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(net.parameters(), lr, weight_decay=weight_decay, fused=device.type == "cuda")
-    losses, spent, images, about = [], 0.0, 0, about or {}
+    losses, spent, images, config = [], 0.0, 0, config or {}
     if resume:
         losses, saved = load_state(state_path, net, ema, optimizer)
-        if saved["about"] != about:
-            raise TrainingError(f"{state_path} is from another run: it says {saved['about']}, asked for is {about}")
+        if saved["config"] != config:
+            raise TrainingError(f"{state_path} is from another run: it says {saved['about']}, asked for is {config}")
         spent, images = saved["seconds"], saved["images"]
     model = torch.compile(net) if compile else net
     if world > 1:
@@ -76,7 +76,7 @@ def fit(net, loss_fn, batch_at, *, steps=None, minutes=None, lr=1e-3, warmup=100
     def save(step):
         if state_path is not None and rank == 0:
             save_state(state_path, net, ema, optimizer, losses,
-                       {"about": about, "step": step, "seconds": spent + clock(), "images": images})
+                       {"config": config, "step": step, "seconds": spent + clock(), "images": images})
 
     start, clock, saved_at = time.monotonic(), lambda: time.monotonic() - start, 0.0
     step, pending = len(losses), []

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minidiff.process.forward import brightness_ratio, per_image, prior_kl, q_sample, q_step, snr
+from minidiff.process.forward import brightness_ratio, expand_like, prior_kl, q_sample, q_step, snr
 from minidiff.process.schedules import alpha_bar_of, cosine_betas, linear_betas, scaled_linear_betas
 
 BETAS = linear_betas()
@@ -95,9 +95,9 @@ def test_nothing_changes_its_inputs():
 
 def test_per_image_shapes_a_batch_and_leaves_a_number_a_number():
     x = torch.zeros(2, 3, 4, 4)
-    assert per_image(ALPHA_BAR[torch.tensor([1, 2])], x).shape == (2, 1, 1, 1)
-    assert per_image(ALPHA_BAR[1], x).shape == () and per_image(ALPHA_BAR[1], x).dtype == torch.float32
-    assert per_image(torch.ones(2), torch.zeros(2)).shape == (2,)
+    assert expand_like(ALPHA_BAR[torch.tensor([1, 2])], x).shape == (2, 1, 1, 1)
+    assert expand_like(ALPHA_BAR[1], x).shape == () and expand_like(ALPHA_BAR[1], x).dtype == torch.float32
+    assert expand_like(torch.ones(2), torch.zeros(2)).shape == (2,)
 
 
 @pytest.mark.parametrize("B", [1, 3, 4])

@@ -75,9 +75,9 @@ def test_2k_steps_equal_k_resumed_for_k_more_to_the_bit(tmp_path, dropout):
 
 def test_resume_refuses_the_state_of_another_run(tmp_path):
     state = tmp_path / "state.safetensors"
-    fit(net(), loss_fn, batch_at, steps=2, state_path=state, about={"seed": 0})
+    fit(net(), loss_fn, batch_at, steps=2, state_path=state, config={"seed": 0})
     with pytest.raises(TrainingError, match="another run"):
-        fit(net(), loss_fn, batch_at, steps=4, state_path=state, about={"seed": 1}, resume=True)
+        fit(net(), loss_fn, batch_at, steps=4, state_path=state, config={"seed": 1}, resume=True)
 
 
 CHILD = """
@@ -129,8 +129,8 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(tmp_path)
     bad.calls = 0
     with pytest.raises(TrainingError, match="became nan"):
         fit(net(), bad, batch_at, steps=20, state_path=state, save_every=0.0)
-    tensors, about = load_checkpoint(state)
-    assert about["step"] == 6 and all(value.isfinite().all() for value in tensors.values() if value.is_floating_point())
+    tensors, config = load_checkpoint(state)
+    assert config["step"] == 6 and all(value.isfinite().all() for value in tensors.values() if value.is_floating_point())
 
 
 @pytest.mark.parametrize("wrong", [{}, {"steps": 1, "minutes": 1}, {"steps": 0}, {"minutes": -1}])
@@ -206,8 +206,8 @@ def test_average_copies_buffers_and_has_no_gradients():
 def test_checkpoint_round_trip(tmp_path):
     path = tmp_path / "model.safetensors"
     save_checkpoint(path, net().state_dict(), {"seed": 1})
-    tensors, about = load_checkpoint(path)
-    assert about == {"seed": 1} and torch.equal(tensors["0.weight"], net()[0].weight)
+    tensors, config = load_checkpoint(path)
+    assert config == {"seed": 1} and torch.equal(tensors["0.weight"], net()[0].weight)
     assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
 
 

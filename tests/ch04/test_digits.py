@@ -77,9 +77,9 @@ def test_errors_are_one_sentence(tmp_path):
     (tmp_path / "text.safetensors").write_text("not a checkpoint")
     with pytest.raises(CheckpointError, match="not a whole safetensors file"):
         load_judge(tmp_path / "text.safetensors")
-    tensors, about = load_checkpoint(JUDGE)
+    tensors, config = load_checkpoint(JUDGE)
     del tensors["head.bias"]
-    save_checkpoint(tmp_path / "part.safetensors", tensors, about)
+    save_checkpoint(tmp_path / "part.safetensors", tensors, config)
     with pytest.raises(CheckpointError, match="head.bias"):
         load_judge(tmp_path / "part.safetensors")
 

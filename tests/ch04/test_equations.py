@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from minidiff.evaluation.frechet import frechet_of_moments
-from minidiff.evaluation.lines import memoriser_eps_mse, wiener_eps_mse
+from minidiff.evaluation.eps_baselines import memoriser_eps_mse, wiener_eps_mse
 from minidiff.models.embedding import sin_embed
 from minidiff.models.layers import Attention2d, GroupNorm, ResBlock
 from minidiff.process.denoiser import denoiser_of
@@ -16,7 +16,7 @@ from minidiff.process.path import discrete_path
 from minidiff.process.posterior import posterior
 from minidiff.process.schedules import alpha_bar_of, as_table, linear_betas
 from minidiff.process.targets import EPS
-from minidiff.samplers.step import step
+from minidiff.samplers.step import ddim_step
 
 DIM = 64
 F_I = 10_000.0 ** (-torch.arange(DIM // 2, dtype=torch.float64) / (DIM // 2))
@@ -175,7 +175,7 @@ def test_step_is_a_draw_from_the_posterior(path, t, s):
     x_t = path.alpha(t) * x0 + path.sigma(t) * eps
     mean, variance = posterior(x_t, x0, t, path.alpha(torch.arange(21)) ** 2, s)
     z, q = randn(3, 1, 4, 4, seed=2), spread(t, s, path)
-    x_s = step(x0, eps, t, s, path, eta=1.0, generator=generator(2))
+    x_s = ddim_step(x0, eps, t, s, path, eta=1.0, generator=generator(2))
     assert torch.allclose(x_s, mean + variance.sqrt() * z)
     assert torch.allclose(x_s, path.alpha(s) * x0 + (path.sigma(s) ** 2 - q**2).sqrt() * eps + q * z)
 

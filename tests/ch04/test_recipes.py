@@ -21,8 +21,8 @@ def test_a_recipe_learns_strokes(tmp_path, monkeypatch):
     fitted, record = train(run, tmp_path, steps=60, progress=False)
     assert sum(fitted.losses[-10:]) < 0.6 * sum(fitted.losses[:10])
     assert record["steps"] == 60 and record["data"] == "strokes" and len(record["loss_curve"]) == 60
-    net, path, target, about = mnist_ddpm.load(tmp_path / "model.safetensors")
-    assert about == run.about and path.T == 1000 and target.name == "eps"
+    net, path, target, config = mnist_ddpm.load(tmp_path / "model.safetensors")
+    assert config == run.config and path.T == 1000 and target.name == "eps"
     assert mnist_ddpm.sample(net, 3, steps=2).shape == (3, 1, 28, 28)
 
 

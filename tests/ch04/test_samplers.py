@@ -13,7 +13,7 @@ from minidiff.process.schedules import alpha_bar_of, as_table, cosine_betas, lin
 from minidiff.process.targets import EPS, V, X0
 from minidiff.samplers.ancestral import ancestral
 from minidiff.samplers.grids import spaced
-from minidiff.samplers.step import last, step
+from minidiff.samplers.step import final_sample, ddim_step
 
 T = 30
 ALPHA_BAR = alpha_bar_of(linear_betas(T, 0.01, 0.4))
@@ -94,7 +94,7 @@ def test_the_sampler_asks_at_every_time_of_the_grid_but_0_and_yields_the_rest(n)
 
 def test_the_times_that_are_trained_are_the_times_that_are_visited():
     denoiser = Recorder(PATH)
-    last(ancestral(denoiser, normal(1, 1, 2, 2), spaced(T, T), PATH, generator()))
+    final_sample(ancestral(denoiser, normal(1, 1, 2, 2), spaced(T, T), PATH, generator()))
     assert set(draw_times(4000, T, generator()).tolist()) == set(denoiser.times)
 
 
@@ -109,7 +109,7 @@ def test_n_steps_draw_noise_n_minus_1_times_because_the_last_step_draws_none(n):
 def test_ddim_draws_nothing():
     g = generator()
     for t in range(T, 0, -1):
-        step(normal(2, 1, 3, 3), normal(2, 1, 3, 3, seed=2), t, t - 1, PATH, eta=0.0, generator=g)
+        ddim_step(normal(2, 1, 3, 3), normal(2, 1, 3, 3, seed=2), t, t - 1, PATH, eta=0.0, generator=g)
     assert torch.equal(g.get_state(), after(0, ()))
 
 
@@ -119,12 +119,12 @@ def test_starting_in_the_middle_of_a_grid_is_the_tail_of_the_whole_run():
     for _ in range(4):
         _, x, _ = next(walk)
     rest = ancestral(exact(PATH), x, times[4:], PATH, generator(0).set_state(g.get_state()))
-    assert torch.equal(last(rest), last(walk))
+    assert torch.equal(final_sample(rest), final_sample(walk))
 
 
 def test_a_seed_gives_one_picture_and_another_seed_another():
     def run(seed):
-        return last(ancestral(exact(PATH), normal(2, 1, 3, 3), spaced(T, 5), PATH, generator(seed)))
+        return final_sample(ancestral(exact(PATH), normal(2, 1, 3, 3), spaced(T, 5), PATH, generator(seed)))
     assert torch.equal(run(3), run(3)) and not torch.equal(run(3), run(4))
 
 
@@ -152,7 +152,7 @@ def test_one_ancestral_step_draws_from_the_posterior_of_its_own_pair_of_times(pa
     eps = (x_t - path.alpha(t) * x0) / path.sigma(t)
     z = torch.randn(2, 1, 3, 3, generator=generator(), dtype=torch.float64)
     mean, variance = posterior(x_t, x0, t, alpha_bar, s)
-    x_s = step(x0, eps, t, s, path, eta=1.0, generator=generator())
+    x_s = ddim_step(x0, eps, t, s, path, eta=1.0, generator=generator())
     torch.testing.assert_close(x_s, mean + variance.sqrt() * z, rtol=1e-7, atol=1e-7)
 
 
@@ -162,8 +162,8 @@ def test_one_ancestral_step_draws_from_the_posterior_of_its_own_pair_of_times(pa
 def test_the_noise_that_is_kept_and_the_noise_that_is_new_have_the_variance_of_s_together(path, data, eta):
     t, s = data.draw(pairs(path))
     zero, one = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
-    new = step(zero, zero, t, s, path, eta, generator()) / torch.randn(1, generator=generator(), dtype=torch.float64)
-    kept = step(zero, one, t, s, path, eta, generator()) - step(zero, zero, t, s, path, eta, generator())
+    new = ddim_step(zero, zero, t, s, path, eta, generator()) / torch.randn(1, generator=generator(), dtype=torch.float64)
+    kept = ddim_step(zero, one, t, s, path, eta, generator()) - ddim_step(zero, zero, t, s, path, eta, generator())
     torch.testing.assert_close(kept**2 + new**2, path.sigma(s)[None] ** 2, rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(new, eta * posterior_of(path, t, s).sqrt()[None], rtol=1e-6, atol=1e-9)
 
@@ -222,7 +222,7 @@ def affine_map(n, path):
     """
     count = n + 1
     x_T, g = normal(count), generator()
-    x_0 = last(ancestral(exact(path), x_T, spaced(path.T, n), path, g))
+    x_0 = final_sample(ancestral(exact(path), x_T, spaced(path.T, n), path, g))
     g.manual_seed(0)
     noises = [torch.randn(count, generator=g, dtype=torch.float64) for _ in range(n - 1)]
     solution = torch.linalg.solve(torch.stack([x_T, *noises, torch.ones_like(x_T)], dim=1), x_0)

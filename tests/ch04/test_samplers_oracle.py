@@ -9,7 +9,7 @@ from minidiff.process.schedules import alpha_bar_of, linear_betas
 from minidiff.process.targets import EPS
 from minidiff.samplers.ancestral import ancestral
 from minidiff.samplers.grids import spaced
-from minidiff.samplers.step import last, step
+from minidiff.samplers.step import final_sample, ddim_step
 
 diffusers = pytest.importorskip("diffusers")
 
@@ -50,9 +50,9 @@ def ours(times, eta=None):
     denoiser = denoiser_of(lambda x, t: mixture_eps(x, t[None]), PATH, EPS)
     x, generator = start(), torch.Generator().manual_seed(3)
     if eta is None:
-        return last(ancestral(denoiser, x, times, PATH, generator))
+        return final_sample(ancestral(denoiser, x, times, PATH, generator))
     for t, s in zip(times[:-1], times[1:], strict=True):
-        x = step(*denoiser(x, t), t, s, PATH, eta=eta, generator=generator)
+        x = ddim_step(*denoiser(x, t), t, s, PATH, eta=eta, generator=generator)
     return x
 
 

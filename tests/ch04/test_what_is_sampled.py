@@ -16,8 +16,8 @@ def short_run():
 
 def test_the_average_is_saved_and_not_the_last_weights(tmp_path):
     fitted, _ = train(short_run(), tmp_path, steps=5, progress=False)
-    saved, about = load_checkpoint(tmp_path / "model.safetensors")
-    assert about == {"recipe": "tiny"}
+    saved, config = load_checkpoint(tmp_path / "model.safetensors")
+    assert config == {"recipe": "tiny"}
     for name, value in saved.items():
         assert torch.equal(value, fitted.ema.state_dict()[name].half())
         assert not torch.equal(value, fitted.net.state_dict()[name].half())
@@ -32,7 +32,7 @@ def test_training_ends_with_two_nets_that_can_be_sampled_from(tmp_path):
 
 def test_a_loaded_model_is_frozen_and_without_dropout(tmp_path):
     run = mnist_ddpm.build("cpu", "strokes")
-    save_model(tmp_path / "model.safetensors", run.net, run.about)
+    save_model(tmp_path / "model.safetensors", run.net, run.config)
     net, *_ = mnist_ddpm.load(tmp_path / "model.safetensors")
     assert not any(m.training for m in net.modules())
     assert not any(p.requires_grad for p in net.parameters())

@@ -38,7 +38,7 @@ def test_a_kind_trains_and_draws(kind, strokes, monkeypatch):
     assert x.shape == (6, 1, 14, 14) and x.abs().max() <= 1 and not x.requires_grad
     assert torch.equal(x, draw(kind, fitted.ema, 6, seed=1, steps=3))
     assert not torch.equal(x, draw(kind, fitted.ema, 6, seed=2, steps=3))
-    assert run.about == {"recipe": "baselines", "kind": kind, "seed": 0, "batch": PRESETS[kind]["batch"]}
+    assert run.config == {"recipe": "baselines", "kind": kind, "seed": 0, "batch": PRESETS[kind]["batch"]}
 
 
 def test_another_kind_is_refused(strokes):

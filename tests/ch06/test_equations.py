@@ -8,7 +8,7 @@ import torch
 from minidiff.evaluation.gaussian import Gaussian
 from minidiff.process.continuous import cosine_path, interpolated_path, lambda_of, time_of, vp_path
 from minidiff.process.elbo import kl_gauss
-from minidiff.process.forward import per_image, q_sample, snr
+from minidiff.process.forward import expand_like, q_sample, snr
 from minidiff.process.posterior import posterior, posterior_variance
 from minidiff.process.schedules import alpha_bar_of, as_table, cosine_betas, linear_betas
 from minidiff.process.targets import EPS, V, X0, Target, from_target, to_target
@@ -58,10 +58,10 @@ def test_the_error_of_an_answer_is_an_error_of_x0(target):
     angle = numbers(0.05, 0.6, 1.2, 1.5)
     alpha, sigma = angle.cos(), angle.sin()
     x0, eps, error = normal(3, 4, 6)
-    x_t = per_image(alpha, x0) * x0 + per_image(sigma, x0) * eps
+    x_t = expand_like(alpha, x0) * x0 + expand_like(sigma, x0) * eps
     x0_hat, _ = from_target(target, to_target(target, x0, eps, alpha, sigma) + error, x_t, alpha, sigma)
     d = alpha * target.B(alpha, sigma) - sigma * target.A(alpha, sigma)
-    plain = per_image((d / sigma) ** 2, x0) * (x0 - x0_hat) ** 2
+    plain = expand_like((d / sigma) ** 2, x0) * (x0 - x0_hat) ** 2
     torch.testing.assert_close(plain, error**2, rtol=1e-8, atol=0)
 
 
@@ -184,7 +184,7 @@ def test_the_hybrid_loss_term_by_term(weight):
     t, eps = torch.arange(1, T + 1), normal(T, 1, 3, 3)
     loss = hybrid_loss(lambda x, t: torch.cat([0.3 * x, x.cos()], dim=1), x0, t, eps, ALPHA_BAR, weight)
     x_t = q_sample(x0, t, eps, ALPHA_BAR)
-    alpha, sigma = per_image(ALPHA_BAR[t].sqrt(), x0), per_image((1 - ALPHA_BAR[t]).sqrt(), x0)
+    alpha, sigma = expand_like(ALPHA_BAR[t].sqrt(), x0), expand_like((1 - ALPHA_BAR[t]).sqrt(), x0)
     x0_hat, variance = (x_t - sigma * 0.3 * x_t) / alpha, learned_variance(x_t.cos(), t, ALPHA_BAR)
     bound = T * vlb_term(x0, x_t, x0_hat, variance, t, ALPHA_BAR).mean()
     assert float(loss) == pytest.approx(float((0.3 * x_t - eps).square().mean() + weight * bound), rel=1e-10)

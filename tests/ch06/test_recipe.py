@@ -27,8 +27,8 @@ def test_a_run_learns_and_its_checkpoint_is_read_with_its_path_and_target(tiny, 
     fitted, record = train(build(data="strokes"), tmp_path, steps=120, progress=False)
     assert sum(fitted.losses[-10:]) < 0.7 * sum(fitted.losses[:10])
     assert {"target": "v", "path": "cosine", "weight": "SNR + 1", "times": "uniform"}.items() <= record.items()
-    net, path, target, about = load(tmp_path / "model.safetensors")
-    assert path is PATHS["cosine"] and target is V and about["net"] == TINY["net"]
+    net, path, target, config = load(tmp_path / "model.safetensors")
+    assert path is PATHS["cosine"] and target is V and config["net"] == TINY["net"]
     assert sample(net, path, target, (3, 1, 14, 14), steps=2).shape == (3, 1, 14, 14)
 
 
@@ -36,7 +36,7 @@ def test_two_runs_of_one_seed_start_alike_and_see_the_same_digits(tiny):
     runs = [build(seed=3, target=target, weight=weight) for target, weight in (("eps", "SNR"), ("v", "min(SNR, 5)"))]
     for one, other in zip(runs[0].net.parameters(), runs[1].net.parameters()):
         assert torch.equal(one, other)
-    assert torch.equal(runs[0].batch_at(7), runs[1].batch_at(7)) and runs[0].about != runs[1].about
+    assert torch.equal(runs[0].batch_at(7), runs[1].batch_at(7)) and runs[0].config != runs[1].config
     assert not torch.equal(build(seed=4).batch_at(7), runs[0].batch_at(7))
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from minidiff.process.elbo import discretized_loglik, elbo_terms, kl_gauss, step_kl
-from minidiff.process.forward import per_image, q_sample
+from minidiff.process.forward import expand_like, q_sample
 from minidiff.process.posterior import posterior, posterior_variance
 from minidiff.process.schedules import alpha_bar_of, as_table, cosine_betas, linear_betas
 from minidiff.process.targets import predict_x0
@@ -58,7 +58,7 @@ def test_the_variance_keeps_float32_and_a_batch_as_wide_as_its_images_apart():
 def test_with_the_posteriors_variance_a_term_is_that_of_chapter_2():
     t = torch.arange(2, T + 1)
     x0, x_t, x0_hat = grey(T - 1, 5), normal(T - 1, 5), normal(T - 1, 5, seed=1)
-    exact = per_image(posterior_variance(t, ALPHA_BAR), x0).expand_as(x0)
+    exact = expand_like(posterior_variance(t, ALPHA_BAR), x0).expand_as(x0)
     torch.testing.assert_close(vlb_term(x0, x_t, x0_hat, exact, t, ALPHA_BAR), step_kl(x0, x0_hat, t, ALPHA_BAR),
                                rtol=1e-9, atol=1e-12)
 
@@ -89,7 +89,7 @@ def test_an_estimate_is_T_times_one_term():
     total, mix = torch.zeros(()).double(), 0.0 * x0
 
     def eps_of(x_t, t):
-        return 0 * x_t + 0.3 * torch.sin(per_image(t.double(), x_t))
+        return 0 * x_t + 0.3 * torch.sin(expand_like(t.double(), x_t))
 
     g = generator()
     for t in range(1, T + 1):

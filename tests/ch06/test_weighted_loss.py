@@ -8,7 +8,7 @@ import torch
 from minidiff.evaluation.gaussian import Gaussian
 from minidiff.models.mlp import MLP
 from minidiff.process.continuous import cosine_path, interpolated_path, vp_path
-from minidiff.process.forward import per_image
+from minidiff.process.forward import expand_like
 from minidiff.process.schedules import alpha_bar_of, linear_betas
 from minidiff.process.targets import EPS, V, X0, to_target
 from minidiff.process.weighted_loss import logit_normal_times, stratified_times, uniform_times, weighted_loss
@@ -54,7 +54,7 @@ def test_the_loss_is_weight_times_the_error_of_x0_for_every_target():
         def net(x_t, t, target=target):
             alpha, sigma = path.alpha(t), path.sigma(t)
             x0_hat = x0 + 0.1 * torch.sin(3 * x_t)
-            eps_hat = (x_t.double() - per_image(alpha, x0.double()) * x0_hat) / per_image(sigma, x0.double())
+            eps_hat = (x_t.double() - expand_like(alpha, x0.double()) * x0_hat) / expand_like(sigma, x0.double())
             return to_target(target, x0_hat.double(), eps_hat, alpha, sigma).float()
         losses.append(float(weighted_loss(net, x0, path, target, generator(), weight=min_snr)[0]))
     assert losses == pytest.approx(losses[:1] * 3, rel=1e-3)
@@ -86,7 +86,7 @@ def test_the_least_loss_is_the_weight_times_what_nobody_knows():
     def best(x_t, t):
         alpha, sigma = path.alpha(t / 1000), path.sigma(t / 1000)
         x0 = world.denoise(x_t, alpha, sigma)
-        eps = (x_t - per_image(alpha, x_t) * x0) / per_image(sigma, x_t)
+        eps = (x_t - expand_like(alpha, x_t) * x0) / expand_like(sigma, x_t)
         return to_target(V, x0, eps, alpha, sigma)
 
     x0 = world.sample(200_000, generator(1))[:, None].float()

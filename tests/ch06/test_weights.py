@@ -8,7 +8,7 @@ import torch
 from minidiff.process import weights
 from minidiff.process.continuous import cosine_path
 from minidiff.process.convert import convert
-from minidiff.process.forward import per_image
+from minidiff.process.forward import expand_like
 from minidiff.process.targets import EPS, V, X0, Target, from_target, to_target
 from minidiff.process.weights import (constant, edm, loss_weight, min_snr, p2, sigmoid, snr_plus_one, snr_weight,
                                       truncated_snr)
@@ -38,7 +38,7 @@ def test_the_weighted_loss_of_an_answer_is_that_of_its_x0(target, weight):
     angle = numbers(0.1, 0.5, 0.9, 1.3, 1.55)
     alpha, sigma = angle.cos(), angle.sin()
     x0, eps, error = normal(3, 5, 7)
-    x_t = per_image(alpha, x0) * x0 + per_image(sigma, x0) * eps
+    x_t = expand_like(alpha, x0) * x0 + expand_like(sigma, x0) * eps
     out = to_target(target, x0, eps, alpha, sigma) + error
     x0_hat, _ = from_target(target, out, x_t, alpha, sigma)
     of_x0 = weight((alpha / sigma) ** 2) * (x0_hat - x0).square().mean(dim=1)
@@ -131,7 +131,7 @@ def test_a_converted_answer_is_what_the_other_network_should_have_said(target):
     t = torch.linspace(0.05, 0.95, 8, dtype=torch.float64)
     alpha, sigma = cosine_path().alpha(t), cosine_path().sigma(t)
     x0, eps = normal(2, 8, 1, 8, 8)
-    x_t = per_image(alpha, x0) * x0 + per_image(sigma, x0) * eps
+    x_t = expand_like(alpha, x0) * x0 + expand_like(sigma, x0) * eps
     for source in TARGETS.values():
         out = to_target(source, x0, eps, alpha, sigma)
         torch.testing.assert_close(convert(out, x_t, alpha, sigma, source, target),

@@ -12,7 +12,7 @@ from minidiff.process.schedules import alpha_bar_of, cosine_betas, linear_betas,
 from minidiff.process.targets import EPS, V, X0, to_target
 from minidiff.process.zero_snr import check_target, zero_snr
 from minidiff.samplers.grids import spaced
-from minidiff.samplers.step import step
+from minidiff.samplers.step import ddim_step
 
 BETAS = {"linear": linear_betas, "scaled linear": scaled_linear_betas, "cosine": cosine_betas}
 every_schedule = pytest.mark.parametrize("betas", BETAS.values(), ids=BETAS)
@@ -113,7 +113,7 @@ def walked(alpha_bar, eta, steps, generator=None):
     x = torch.randn(20_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     x = x / x.std()
     for t, s in zip(times[:-1], times[1:]):
-        x = step(*denoiser(x, t), t, s, path, eta=eta, generator=generator)
+        x = ddim_step(*denoiser(x, t), t, s, path, eta=eta, generator=generator)
     return float(x.std()) / (D**0.5 * SD)
 
 

@@ -9,7 +9,7 @@ from minidiff.process.schedules import alpha_bar_of, linear_betas
 from minidiff.samplers.ancestral import ancestral
 from minidiff.samplers.ddim import ddim, invert, slerp
 from minidiff.samplers.grids import spaced
-from minidiff.samplers.step import last, step
+from minidiff.samplers.step import final_sample, ddim_step
 from tests.ch07.worlds import MIXTURE, PATHS, TO, arrival, gaussian_denoiser, generator, normal, start, times_of
 
 T = 30
@@ -34,8 +34,8 @@ def test_eta_of_one_is_ancestral_sampling_to_the_bit():
 def test_eta_of_zero_draws_nothing_and_needs_no_generator():
     g = generator()
     before = g.get_state()
-    with_generator = last(ddim(mixture_denoiser(MIXTURE, TABLE), normal(4, 2), spaced(T, 7), TABLE, 0.0, g))
-    without = last(ddim(mixture_denoiser(MIXTURE, TABLE), normal(4, 2), spaced(T, 7), TABLE))
+    with_generator = final_sample(ddim(mixture_denoiser(MIXTURE, TABLE), normal(4, 2), spaced(T, 7), TABLE, 0.0, g))
+    without = final_sample(ddim(mixture_denoiser(MIXTURE, TABLE), normal(4, 2), spaced(T, 7), TABLE))
     assert torch.equal(g.get_state(), before) and torch.equal(with_generator, without)
 
 
@@ -54,12 +54,12 @@ def test_starting_in_the_middle_of_a_grid_is_the_tail_of_the_whole_run(eta):
     for _ in range(4):
         _, x, _ = next(run)
     rest = ddim(mixture_denoiser(MIXTURE, TABLE), x, times[4:], TABLE, eta, generator().set_state(g.get_state()))
-    assert torch.equal(last(rest), last(run))
+    assert torch.equal(final_sample(rest), final_sample(run))
 
 
 def test_more_eta_is_more_noise_from_the_same_draws():
     t, s, zero = torch.tensor(20), torch.tensor(10), torch.zeros(4, 2, dtype=torch.float64)
-    new = [step(zero, zero, t, s, TABLE, eta, generator()).square().sum().sqrt() for eta in (0.0, 0.2, 0.5, 1.0)]
+    new = [ddim_step(zero, zero, t, s, TABLE, eta, generator()).square().sum().sqrt() for eta in (0.0, 0.2, 0.5, 1.0)]
     assert new[0] == 0 and [float(n / new[3]) for n in new] == pytest.approx([0, 0.2, 0.5, 1])
 
 
@@ -88,7 +88,7 @@ def test_walking_keeps_float32_and_no_gradient():
 def test_ddim_arrives_where_the_ode_does_with_order_1(name):
     errors = []
     for n in STEPS:
-        there = last(ddim(mixture_denoiser(MIXTURE, PATHS[name]), start(name), times_of(name, n), PATHS[name]))
+        there = final_sample(ddim(mixture_denoiser(MIXTURE, PATHS[name]), start(name), times_of(name, n), PATHS[name]))
         errors.append(float((there - arrival(name)).norm(dim=1).median()))
     assert order_of_convergence(STEPS, errors) == pytest.approx(1, abs=0.05)
     assert errors[-1] < 0.005
@@ -98,7 +98,7 @@ def test_all_paths_give_one_walk_up_to_scale():
     there = {}
     for name, path in PATHS.items():
         times = times_of(name, 10)
-        there[name] = last(ddim(mixture_denoiser(MIXTURE, path), start(name), times, path)) / path.alpha(times[-1])
+        there[name] = final_sample(ddim(mixture_denoiser(MIXTURE, path), start(name), times, path)) / path.alpha(times[-1])
     for name in ("vp", "cosine"):
         torch.testing.assert_close(there[name], there["ve"], rtol=1e-8, atol=1e-8)
 
@@ -108,14 +108,14 @@ def test_up_and_down_again_comes_back_with_order_1(name):
     path, errors = PATHS[name], []
     for n in STEPS:
         times, denoiser = times_of(name, n), mixture_denoiser(MIXTURE, path)
-        up = last(invert(denoiser, arrival(name), times.flip(0), path))
-        errors.append(float((last(ddim(denoiser, up, times, path)) - arrival(name)).norm(dim=1).median()))
+        up = final_sample(invert(denoiser, arrival(name), times.flip(0), path))
+        errors.append(float((final_sample(ddim(denoiser, up, times, path)) - arrival(name)).norm(dim=1).median()))
     assert order_of_convergence(STEPS, errors) == pytest.approx(1, abs=0.05)
 
 
 def test_inversion_finds_the_noise_that_the_ode_came_from():
     times = times_of("cosine", 1000)
-    up = last(invert(mixture_denoiser(MIXTURE, PATHS["cosine"]), arrival("cosine"), times.flip(0), PATHS["cosine"]))
+    up = final_sample(invert(mixture_denoiser(MIXTURE, PATHS["cosine"]), arrival("cosine"), times.flip(0), PATHS["cosine"]))
     assert (up - start("cosine")).norm(dim=1).median() < 0.02
 
 
@@ -133,7 +133,7 @@ def test_one_step_up_and_the_step_down_with_the_same_noise_are_inverse():
     x, eps, s, t = normal(3, 2), normal(3, 2, seed=2), torch.tensor(4), torch.tensor(11)
     (_, up, _), = invert(lambda x, t: (None, eps), x, torch.stack([s, t]), TABLE)
     x0 = (up - TABLE.sigma(t) * eps) / TABLE.alpha(t)
-    torch.testing.assert_close(step(x0, eps, t, s, TABLE, eta=0.0), x, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(ddim_step(x0, eps, t, s, TABLE, eta=0.0), x, rtol=1e-12, atol=1e-12)
 
 
 # --- the whole family, exactly --------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def moments_of_samples(n, eta):
     """
     path, times = PATHS["vp"], times_of("vp", n)
     x_T, g = normal(n + 2), generator()
-    there = last(ddim(gaussian_denoiser(path, MEAN, VARIANCE), x_T, times, path, eta, g))
+    there = final_sample(ddim(gaussian_denoiser(path, MEAN, VARIANCE), x_T, times, path, eta, g))
     g.manual_seed(0)
     noises = [torch.randn(n + 2, generator=g, dtype=torch.float64) for _ in range(n)]
     *slopes, offset = torch.linalg.solve(torch.stack([x_T, *noises, torch.ones_like(x_T)], dim=1), there)

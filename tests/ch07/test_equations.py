@@ -12,7 +12,7 @@ from minidiff.process.continuous import lambda_of, vp_path
 from minidiff.process.posterior import posterior
 from minidiff.process.sde import drift_and_diffusion, pf_ode_rhs, reverse_drift
 from minidiff.samplers.ddim import ddim, invert, slerp
-from minidiff.samplers.step import step
+from minidiff.samplers.step import ddim_step
 from tests.ch07.worlds import MIXTURE, PATHS, generator, normal, times_of
 
 VP = vp_path()
@@ -67,7 +67,7 @@ def test_the_step(eta):
     x0, eps, z, q = normal(4, 2), normal(4, 2, seed=2), normal(4, 2, seed=3), markov_q(eta)
     alpha_s, sigma_s = levels(S)
     expected = alpha_s * x0 + (sigma_s**2 - q**2).sqrt() * eps + q * z
-    torch.testing.assert_close(step(x0, eps, T, S, VP, eta, generator(3)), expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(ddim_step(x0, eps, T, S, VP, eta, generator(3)), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.equation("7.5")

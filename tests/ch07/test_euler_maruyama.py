@@ -7,7 +7,7 @@ from minidiff.evaluation.convergence import mixture_denoiser, order_of_convergen
 from minidiff.process.continuous import vp_path
 from minidiff.process.sde import pf_ode_rhs
 from minidiff.samplers.euler_maruyama import euler_maruyama
-from minidiff.samplers.step import last
+from minidiff.samplers.step import final_sample
 from tests.ch07.worlds import MIXTURE, gaussian_denoiser, generator, normal
 
 PATH = vp_path()
@@ -21,7 +21,7 @@ def times_to(end, n):
 def moments_of_samples(n):
     """Mean and variance of what n steps down to t = END make of Gaussian data; the walk is affine in x_T and noises."""
     x_T, g = normal(n + 2), generator()
-    there = last(euler_maruyama(gaussian_denoiser(PATH, MEAN, VARIANCE), x_T, times_to(END, n), PATH, 1.0, g))
+    there = final_sample(euler_maruyama(gaussian_denoiser(PATH, MEAN, VARIANCE), x_T, times_to(END, n), PATH, 1.0, g))
     g.manual_seed(0)
     noises = [torch.randn(n + 2, generator=g, dtype=torch.float64) for _ in range(n)]
     *slopes, offset = torch.linalg.solve(torch.stack([x_T, *noises, torch.ones_like(x_T)], dim=1), there)
@@ -53,7 +53,7 @@ def test_every_step_draws_once_but_the_one_to_clean_data():
 
 def test_the_mixture_arrives_with_its_shares():
     x = torch.randn(4000, 2, generator=generator(5), dtype=torch.float64)
-    x = last(euler_maruyama(mixture_denoiser(MIXTURE, PATH), x, times_to(0, 300), PATH, 1.0, generator()))
+    x = final_sample(euler_maruyama(mixture_denoiser(MIXTURE, PATH), x, times_to(0, 300), PATH, 1.0, generator()))
     share = MIXTURE.share(x).mean(dim=0)
     error = (MIXTURE.weights * (1 - MIXTURE.weights) / len(x)).sqrt()
     assert ((share - MIXTURE.weights).abs() < 4 * error + 0.01).all()
@@ -66,13 +66,13 @@ def test_starting_in_the_middle_is_the_tail_of_the_whole_run():
         _, x, _ = next(run)
     tail = generator().set_state(g.get_state())
     rest = euler_maruyama(mixture_denoiser(MIXTURE, PATH), x, times[3:], PATH, 1.0, tail)
-    assert torch.equal(last(rest), last(run))
+    assert torch.equal(final_sample(rest), final_sample(run))
 
 
 def test_without_noise_it_is_euler_for_the_ode_and_draws_nothing():
     g, times, x = generator(), times_to(END, 6), normal(4, 2)
     before, denoiser = g.get_state(), mixture_denoiser(MIXTURE, PATH)
-    there = last(euler_maruyama(denoiser, x, times, PATH, 0.0, g))
+    there = final_sample(euler_maruyama(denoiser, x, times, PATH, 0.0, g))
     for t, s in zip(times[:-1], times[1:], strict=True):
         x = x + (s - t) * pf_ode_rhs(denoiser(x, t)[1], x, t, PATH)
     torch.testing.assert_close(there, x, rtol=1e-12, atol=1e-12)

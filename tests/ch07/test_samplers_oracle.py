@@ -8,7 +8,7 @@ from minidiff.evaluation.mixture import Mixture
 from minidiff.process.path import discrete_path
 from minidiff.process.schedules import alpha_bar_of, linear_betas
 from minidiff.samplers.ddim import ddim, invert
-from minidiff.samplers.step import last
+from minidiff.samplers.step import final_sample
 from minidiff.samplers.subsets import SPACINGS, timestep_subset
 from tests.ch07.worlds import generator, normal
 
@@ -41,7 +41,7 @@ def theirs(scheduler, n, **options):
 
 
 def ours(n, spacing, eta):
-    return last(ddim(DENOISER, normal(50, 2), timestep_subset(T, n, spacing), PATH, eta, generator(3)))
+    return final_sample(ddim(DENOISER, normal(50, 2), timestep_subset(T, n, spacing), PATH, eta, generator(3)))
 
 
 def error(x, reference):
@@ -83,5 +83,5 @@ def test_inversion_is_the_inverse_scheduler_asked_where_we_ask():
     x, asked = normal(50, 2), torch.cat([times[1:2], times[1:-1]])
     for t, ask in zip(scheduler.timesteps, asked, strict=True):
         x = scheduler.step(DENOISER(x, ask)[1], int(t), x).prev_sample
-    ours_up = last((t, x, None) for t, x, _ in invert(DENOISER, normal(50, 2), times, PATH))
+    ours_up = final_sample((t, x, None) for t, x, _ in invert(DENOISER, normal(50, 2), times, PATH))
     assert error(ours_up, x) < 1e-11

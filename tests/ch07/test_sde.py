@@ -10,7 +10,7 @@ from minidiff.process.continuous import cosine_path, interpolated_path, lambda_o
 from minidiff.process.path import Path, discrete_path
 from minidiff.process.schedules import alpha_bar_of, linear_betas
 from minidiff.process.sde import drift_and_diffusion, pf_ode_rhs, reverse_drift
-from minidiff.samplers.step import step
+from minidiff.samplers.step import ddim_step
 from tests.ch07.worlds import MIXTURE, PATHS, VE, generator, normal, times_of
 
 TIMES = torch.linspace(0.01, 0.99, 50, dtype=torch.float64)
@@ -113,9 +113,9 @@ def test_the_family_of_ddim_is_this_family_in_small_steps(name, eta):
     t = times_of(name, 2)[1]
     x0, eps = mixture_denoiser(MIXTURE, path)(x, t)
     _, g2 = drift_and_diffusion(path, t)
-    new = step(0 * x, 0 * x, t, t - h, path, eta, generator(4))
+    new = ddim_step(0 * x, 0 * x, t, t - h, path, eta, generator(4))
     torch.testing.assert_close(new, eta * (g2 * h).sqrt() * normal(5, 2, seed=4), rtol=1e-4, atol=0)
-    moved = step(x0, eps, t, t - h, path, eta, generator(4)) - new - x
+    moved = ddim_step(x0, eps, t, t - h, path, eta, generator(4)) - new - x
     torch.testing.assert_close(moved / h, -reverse_drift(eps, x, t, path, eta), rtol=1e-4, atol=1e-4)
 
 

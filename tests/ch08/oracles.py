@@ -21,7 +21,7 @@ from minidiff.samplers.heun import heun
 from minidiff.samplers.lms import lms, plms
 from minidiff.samplers.multistep import multistep
 from minidiff.samplers.singlestep import singlestep
-from minidiff.samplers.step import last
+from minidiff.samplers.step import final_sample
 from minidiff.samplers.stochastic import dpmpp_2m_sde
 from minidiff.samplers.unipc import unipc
 from tests.ch08.worlds import MIXTURE, generator, normal
@@ -87,7 +87,7 @@ def compare(kind, path, sampler, n, noise=False, **options):
     x = normal(50, 2) * (times[0] if path is VE else 1)
     reference, ours = ({"generator": generator(3)} if noise else {} for _ in range(2))
     reference = theirs(scheduler, x, noise_of(path), **reference)
-    return error(last(sampler(mixture_denoiser(MIXTURE, path), x, times, path, **ours)), reference)
+    return error(final_sample(sampler(mixture_denoiser(MIXTURE, path), x, times, path, **ours)), reference)
 
 
 def compare_plms(n):
@@ -101,7 +101,7 @@ def compare_plms(n):
     times, reference = torch.tensor([*range(T - T // n + 1, 0, -T // n), 0]), x
     for t in scheduler.timesteps:
         reference = scheduler.step(denoiser(reference, t + 1)[1], int(t), reference).prev_sample
-    return error(last(plms(denoiser, x, times, path)), reference)
+    return error(final_sample(plms(denoiser, x, times, path)), reference)
 
 
 def f_network(scaled, c_noise):
@@ -122,7 +122,7 @@ def compare_edm(kind, sampler, n, **options):
 
     reference = theirs(scheduler, x, network)
     denoiser = edm_denoiser_of(f_network, VE, SIGMA_DATA)
-    return error(last(sampler(denoiser, x, scheduler.sigmas, VE)), reference)
+    return error(final_sample(sampler(denoiser, x, scheduler.sigmas, VE)), reference)
 
 
 def compare_singlestep(n, form, algorithm):
@@ -132,7 +132,7 @@ def compare_singlestep(n, form, algorithm):
     scheduler.sigmas = torch.logspace(1, -1.5, 2 * n + 1, dtype=torch.float64)
     x = normal(50, 2)
     reference = theirs(scheduler, x, noise_of(VP))
-    return error(last(singlestep(mixture_denoiser(MIXTURE, VP), x, scheduler.sigmas[::2], VP, 2, form)), reference)
+    return error(final_sample(singlestep(mixture_denoiser(MIXTURE, VP), x, scheduler.sigmas[::2], VP, 2, form)), reference)
 
 
 DPM, UNIPC = diffusers.DPMSolverMultistepScheduler, diffusers.UniPCMultistepScheduler

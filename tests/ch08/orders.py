@@ -10,7 +10,7 @@ from minidiff.samplers.lambda_grids import karras_grid, lambda_grid
 from minidiff.samplers.lms import lms, plms
 from minidiff.samplers.multistep import ANSWER, multistep
 from minidiff.samplers.singlestep import singlestep
-from minidiff.samplers.step import last
+from minidiff.samplers.step import final_sample
 from minidiff.samplers.unipc import unipc
 from tests.ch08.worlds import MIXTURE, PATHS, arrival, ends, start
 
@@ -23,7 +23,7 @@ def third_order_start(denoiser, x, times, path, form, published):
     past = []
     for i in range(2):
         past = [(lambda_of(path, times[i]), denoiser(x, times[i])[ANSWER[form]]), *past]
-        x = last(singlestep(denoiser, x, times[i:i + 2], path, order=3, form=form))
+        x = final_sample(singlestep(denoiser, x, times[i:i + 2], path, order=3, form=form))
     return multistep(denoiser, x, times[2:], path, 3, form, published, past)
 
 
@@ -60,7 +60,7 @@ def errors_of(solver, path_name, grid, steps=STEPS):
     """The median distance from the exact flow over the starting points, for each number of steps: a list of floats."""
     path = PATHS[path_name]
     denoiser, x, goal = mixture_denoiser(MIXTURE, path), start(path_name), arrival(path_name)
-    return [float((last(solver(denoiser, x, grid_of(path_name, grid, n), path)) - goal).norm(dim=1).median())
+    return [float((final_sample(solver(denoiser, x, grid_of(path_name, grid, n), path)) - goal).norm(dim=1).median())
             for n in steps]
 
 

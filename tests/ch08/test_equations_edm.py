@@ -75,7 +75,7 @@ def test_the_grid_even_in_a_root():
 def test_churn_goes_up_by_the_missing_variance():
     path, x, gain = ve_path(), normal(4, 2), 0.25
     times = torch.tensor([80.0, 3.0, 1.0], dtype=torch.float64)
-    walk = churn(Counter(path), x, times, path, generator(7), amount=2 * gain, low=2.0, high=10.0, spread=1.0)
+    walk = churn(Counter(path), x, times, path, generator(7), s_churn=2 * gain, s_tmin=2.0, s_tmax=10.0, s_noise=1.0)
     (_, x_t, _), (_, x_s, _) = next(walk), next(walk)
     t, up = times[1], (1 + gain) * times[1]
     noised = x_t + (up**2 - t**2).sqrt() * torch.randn(x.shape, generator=generator(7), dtype=x.dtype)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from minidiff.process.continuous import cosine_path, vp_path
 from minidiff.process.edm import ve_path
 from minidiff.samplers.exponential import exponential_step, phi
-from minidiff.samplers.step import step
+from minidiff.samplers.step import ddim_step
 from tests.ch08.worlds import normal
 
 PATHS = {"ve": ve_path(), "vp": vp_path(), "cosine": cosine_path()}
@@ -45,7 +45,7 @@ def test_with_the_denoisers_own_answer_the_step_is_ddim(path, form, fractions):
     x0, eps = normal(3, 2, seed=2), normal(3, 2, seed=3)
     x = path.alpha(t) * x0 + path.sigma(t) * eps
     x_s = exponential_step(x, x0 if form == "x0" else eps, t, s, path, form)
-    torch.testing.assert_close(x_s, step(x0, eps, t, s, path, eta=0.0), rtol=1e-9, atol=1e-9 * float(path.sigma(t) + 1))
+    torch.testing.assert_close(x_s, ddim_step(x0, eps, t, s, path, eta=0.0), rtol=1e-9, atol=1e-9 * float(path.sigma(t) + 1))
 
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)

@@ -28,8 +28,8 @@ def test_the_recipe_learns_strokes(tmp_path, monkeypatch):
     fitted, record = train(run, tmp_path, steps=60, progress=False)
     assert sum(fitted.losses[-10:]) < 0.8 * sum(fitted.losses[:10])
     assert record["recipe"] == "mnist-edm" and record["sigma_data"] == mnist_edm.SIGMA_DATA
-    net, path, target, about = mnist_edm.load(tmp_path / "model.safetensors")
-    assert about == run.about and path.T == 80 and target.name == "F"
+    net, path, target, config = mnist_edm.load(tmp_path / "model.safetensors")
+    assert config == run.config and path.T == 80 and target.name == "F"
     assert mnist_edm.sample(net, 3, steps=2).shape == (3, 1, 28, 28)
 
 

@@ -12,7 +12,7 @@ from minidiff.samplers.lambda_grids import karras_grid, lambda_grid
 from minidiff.samplers.lms import ADAMS_BASHFORTH, adams_weights
 from minidiff.samplers.multistep import multistep, value_2m, value_3m
 from minidiff.samplers.singlestep import singlestep
-from minidiff.samplers.step import last
+from minidiff.samplers.step import final_sample
 from minidiff.samplers.unipc import corrected_value, unipc
 from tests.ch08.worlds import PATHS, SOLVERS, STOCHASTIC, Counter, generator, normal
 
@@ -127,7 +127,7 @@ def test_a_solver_gives_the_same_picture_on_every_path(name):
     ends = []
     for path in (ve, vp):
         times = torch.cat([time_of(path, -levels.log()), torch.zeros(1, dtype=torch.float64)])
-        ends.append(last(SOLVERS[name](Counter(path), 10 * float(path.alpha(times[0])) * normal(20, 2), times, path)))
+        ends.append(final_sample(SOLVERS[name](Counter(path), 10 * float(path.alpha(times[0])) * normal(20, 2), times, path)))
     torch.testing.assert_close(*ends, rtol=1e-8, atol=1e-8)
 
 
@@ -144,7 +144,7 @@ def test_other_walks_may_not_and_say_so(name):
     path, times = cosine_path(), torch.linspace(1, 0, 9, dtype=torch.float64)
     extra = {"generator": generator()} if name in STOCHASTIC else {}
     with pytest.raises(ValueError, match="cannot start where alpha = 0, at t = 1"):
-        last(ALL[name](Counter(path), normal(4, 2), times, path, **extra))
+        final_sample(ALL[name](Counter(path), normal(4, 2), times, path, **extra))
 
 
 @pytest.mark.parametrize("solver, wrong", [(multistep, {"order": 4}), (multistep, {"form": "v"}),
@@ -152,7 +152,7 @@ def test_other_walks_may_not_and_say_so(name):
                                            (unipc, {"order": 4}), (SOLVERS["lms-1"].func, {"order": 5})])
 def test_another_order_or_form_is_refused(solver, wrong):
     with pytest.raises(ValueError, match="order must be 1, 2"):
-        last(solver(Counter(PATHS["vp"]), normal(4, 2), lambda_grid(PATHS["vp"], 5, 1.0, 0.01), PATHS["vp"], **wrong))
+        final_sample(solver(Counter(PATHS["vp"]), normal(4, 2), lambda_grid(PATHS["vp"], 5, 1.0, 0.01), PATHS["vp"], **wrong))
 
 
 # --- the values -----------------------------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ def test_dpm_solver_3_line_by_line():
     D_2 = eps(u_2, s_2) - eps(x, t)
     x_s = (ratio(s) * x - path.sigma(s) * torch.expm1(h) * eps(x, t)
            - path.sigma(s) / r_2 * (torch.expm1(h) / h - 1) * D_2)
-    ours = last(singlestep(denoiser, x, torch.stack([t, s]), path, order=3, form="eps"))
+    ours = final_sample(singlestep(denoiser, x, torch.stack([t, s]), path, order=3, form="eps"))
     torch.testing.assert_close(ours, x_s, rtol=1e-10, atol=1e-12)
 
 

@@ -11,7 +11,7 @@ from minidiff.process.edm import ve_path
 from minidiff.samplers.ancestral import ancestral
 from minidiff.samplers.heun import heun
 from minidiff.samplers.lambda_grids import karras_sigmas, lambda_grid
-from minidiff.samplers.step import last
+from minidiff.samplers.step import final_sample
 from minidiff.samplers.stochastic import churn, dpmpp_2m_sde
 from tests.ch08.worlds import PATHS, Counter, generator, normal
 
@@ -29,7 +29,7 @@ def gaussian_denoiser(path):
 def draws(sampler, x, most=60):
     """How many batches of noise a run takes from its generator."""
     g, tape = generator(4), generator(4)
-    last(sampler(g))
+    final_sample(sampler(g))
     for count in range(most):
         if torch.equal(g.get_state(), tape.get_state()):
             return count
@@ -52,7 +52,7 @@ def test_churn_is_algorithm_2_of_the_paper_line_by_line():
         if t[i + 1] != 0:
             d_2 = (expected - denoiser(expected, t[i + 1])[0]) / t[i + 1]
             expected = x_hat + (t[i + 1] - t_hat) * (d / 2 + d_2 / 2)
-    ours = last(churn(Counter(VE), x, t, VE, generator(3), S_churn, S_min, S_max, S_noise))
+    ours = final_sample(churn(Counter(VE), x, t, VE, generator(3), S_churn, S_min, S_max, S_noise))
     torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-9)
 
 
@@ -60,8 +60,8 @@ def test_churn_is_algorithm_2_of_the_paper_line_by_line():
 def test_no_churn_is_heun_and_draws_nothing(path):
     times, x = lambda_grid(path, 8, path.T, path.T / 1000), normal(3, 2)
     g = generator(1)
-    end = last(churn(Counter(path), x, times, path, g, amount=0.0))
-    assert torch.equal(end, last(heun(Counter(path), x, times, path)))
+    end = final_sample(churn(Counter(path), x, times, path, g, s_churn=0.0))
+    assert torch.equal(end, final_sample(heun(Counter(path), x, times, path)))
     assert torch.equal(g.get_state(), generator(1).get_state())
 
 
@@ -70,7 +70,7 @@ def test_churn_draws_only_inside_its_range_and_never_climbs_above_the_start():
     inside = int(((times >= 0.05) & (times <= 50)).sum())
     assert draws(lambda g: churn(Counter(VE), x, times, VE, g), x) == inside < 12
     denoiser = Counter(VE)
-    last(churn(denoiser, x, times, VE, generator(), high=100.0))
+    final_sample(churn(denoiser, x, times, VE, generator(), s_tmax=100.0))
     assert max(denoiser.times) == 80
 
 
@@ -96,7 +96,7 @@ def moments_of(sampler, n):
     times = lambda_grid(path, n + 1, 1.0, 1e-3)[:-1]
     count = n + 2
     x = normal(count)
-    end = last(sampler(gaussian_denoiser(path), x, times, path, g))
+    end = final_sample(sampler(gaussian_denoiser(path), x, times, path, g))
     g.manual_seed(0)
     noises = [torch.randn(count, generator=g, dtype=torch.float64) for _ in range(n)]
     slopes = torch.linalg.solve(torch.stack([x, *noises, torch.ones_like(x)], dim=1), end)

@@ -10,10 +10,10 @@ from minidiff.process.continuous import cosine_path
 from minidiff.process.flow import (
     as_flow, cfm_loss, flow_time, pair_of_velocity, rates, velocity_of, velocity_to_score,
 )
-from minidiff.process.forward import per_image
+from minidiff.process.forward import expand_like
 from minidiff.process.targets import V, to_target
 from minidiff.samplers.flow import euler_flow, heun_flow
-from minidiff.samplers.step import last
+from minidiff.samplers.step import final_sample
 from tests.ch09.worlds import MIXTURE, PATHS, STRAIGHT, exact, grid, inner_times, randn, velocity
 
 every_path = pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
@@ -33,7 +33,7 @@ def density(x, t, path=STRAIGHT):
 @pytest.mark.equation("9.1")
 def test_the_line_and_its_slope():
     x0, eps, t, h = randn(5, 2), randn(5, 2, seed=1), inner_times(STRAIGHT, 5), 1e-6
-    line = lambda t: per_image(STRAIGHT.alpha(t), x0) * x0 + per_image(STRAIGHT.sigma(t), x0) * eps  # noqa: E731
+    line = lambda t: expand_like(STRAIGHT.alpha(t), x0) * x0 + expand_like(STRAIGHT.sigma(t), x0) * eps  # noqa: E731
     torch.testing.assert_close(line(t), (1 - t[:, None]) * x0 + t[:, None] * eps)
     torch.testing.assert_close((line(t + h) - line(t - h)) / (2 * h), eps - x0, rtol=1e-8, atol=1e-8)
     assert torch.equal(line(torch.zeros(5)), x0) and torch.equal(line(torch.ones(5)), eps)
@@ -120,7 +120,7 @@ def test_the_pair_of_a_velocity(t):
 @every_path
 def test_the_velocity_of_a_pair_on_any_path(path):
     x0, eps, t, h = randn(6, 2), randn(6, 2, seed=1), inner_times(path, 6), 1e-6 * path.T
-    at = lambda t: per_image(path.alpha(t), x0) * x0 + per_image(path.sigma(t), x0) * eps  # noqa: E731
+    at = lambda t: expand_like(path.alpha(t), x0) * x0 + expand_like(path.sigma(t), x0) * eps  # noqa: E731
     torch.testing.assert_close(velocity_of(x0, eps, t, path), (at(t + h) - at(t - h)) / (2 * h), rtol=1e-6, atol=1e-7)
 
 
@@ -149,7 +149,7 @@ def test_any_path_holds_the_straight_one(path):
 @pytest.mark.equation("9.9")
 def test_walking_another_path_as_a_flow_ends_where_the_flow_ends():
     x, path = randn(30, 2), PATHS["cosine"]
-    ends = [last(heun_flow(denoiser, x, grid(40), STRAIGHT))
+    ends = [final_sample(heun_flow(denoiser, x, grid(40), STRAIGHT))
             for denoiser in (exact(STRAIGHT), as_flow(exact(path), path))]
     torch.testing.assert_close(*ends, rtol=1e-6, atol=1e-6)
 

@@ -10,7 +10,7 @@ from minidiff.process.flow import (
     FLOW, as_flow, cfm_loss, flow_path, flow_time, pair_of_velocity, rates, score_to_velocity, shift_times, velocity_of,
     velocity_target, velocity_to_score,
 )
-from minidiff.process.forward import per_image
+from minidiff.process.forward import expand_like
 from minidiff.process.sde import drift_and_diffusion, pf_ode_rhs, reverse_drift
 from minidiff.process.targets import from_target
 from tests.ch09.worlds import MIXTURE, PATHS, STRAIGHT, exact, inner_times, randn
@@ -21,7 +21,7 @@ every_path = pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
 def mixed(path, t, *shape):
     """x0, eps and x_t of some shape at times t."""
     x0, eps = randn(*shape), randn(*shape, seed=1)
-    return x0, eps, per_image(path.alpha(t), x0) * x0 + per_image(path.sigma(t), x0) * eps
+    return x0, eps, expand_like(path.alpha(t), x0) * x0 + expand_like(path.sigma(t), x0) * eps
 
 
 def test_the_straight_path_runs_from_data_to_noise():
@@ -111,7 +111,7 @@ def test_the_score_of_noise_does_not_say_where_it_comes_from():
 def test_any_path_is_the_straight_one_after_a_change_of_time_and_scale(path):
     t = inner_times(path, 6)
     x0, eps, x_t = mixed(path, t, 6, 2)
-    s, scale = flow_time(path, t), per_image(path.alpha(t) + path.sigma(t), x_t)
+    s, scale = flow_time(path, t), expand_like(path.alpha(t) + path.sigma(t), x_t)
     torch.testing.assert_close(x_t / scale, mixed(STRAIGHT, s, 6, 2)[2], rtol=1e-12, atol=1e-12)
     told, asked = as_flow(exact(path), path)(x_t / scale, s), exact(STRAIGHT)(x_t / scale, s)
     torch.testing.assert_close(told, asked, rtol=1e-8, atol=1e-8)

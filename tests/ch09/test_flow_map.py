@@ -7,7 +7,7 @@ from minidiff.evaluation.flow_map import gaussian_flow_map
 from minidiff.evaluation.gaussian import Gaussian
 from minidiff.process.flow import rates, velocity_of
 from minidiff.samplers.flow import rk4_flow
-from minidiff.samplers.step import last
+from minidiff.samplers.step import final_sample
 from tests.ch09.worlds import PATHS, STRAIGHT, inner_times, randn
 
 DATA = Gaussian(torch.tensor([0.7, -0.4]), torch.tensor([0.3, 1.7]))
@@ -83,4 +83,4 @@ def test_a_solver_arrives_where_the_map_says():
 
     end = torch.tensor(0.01, dtype=torch.float64)
     times = torch.linspace(1, 0.01, 201, dtype=torch.float64)
-    torch.testing.assert_close(last(rk4_flow(denoise, x, times, STRAIGHT)), flow(x, 1.0, end), rtol=1e-7, atol=1e-7)
+    torch.testing.assert_close(final_sample(rk4_flow(denoise, x, times, STRAIGHT)), flow(x, 1.0, end), rtol=1e-7, atol=1e-7)

@@ -5,7 +5,7 @@ import torch
 
 from minidiff.process.flow import shift_times
 from minidiff.samplers.flow import euler_flow, heun_flow
-from minidiff.samplers.step import last
+from minidiff.samplers.step import final_sample
 from tests.ch09.worlds import STRAIGHT, exact, randn
 
 diffusers = pytest.importorskip("diffusers")
@@ -23,7 +23,7 @@ def theirs(kind, n, shift=1.0):
 
 
 def error(walk, times, reference):
-    ours = last(walk(exact(STRAIGHT), randn(50, 2), times, STRAIGHT))
+    ours = final_sample(walk(exact(STRAIGHT), randn(50, 2), times, STRAIGHT))
     return float((ours - reference).abs().max() / reference.abs().max())
 
 

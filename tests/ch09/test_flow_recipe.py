@@ -30,8 +30,8 @@ def test_it_learns_strokes_and_is_read_again(small, tmp_path):
     fitted, record = train(run, tmp_path, steps=60, progress=False)
     assert sum(fitted.losses[-10:]) < 0.6 * sum(fitted.losses[:10])
     assert record["steps"] == 60 and record["data"] == "strokes" and record["target"] == "flow"
-    net, path, target, about = mnist_flow.load(tmp_path / "model.safetensors")
-    assert about == run.about and path.T == 1 and target is FLOW
+    net, path, target, config = mnist_flow.load(tmp_path / "model.safetensors")
+    assert config == run.config and path.T == 1 and target is FLOW
     table = net.embed.extra["label"].table.weight
     assert table.shape == (11, 32) and (table.norm(dim=1) > 0).all()  # the row of "no label" was trained too
     assert mnist_flow.sample(net, 3, steps=2).shape == (3, 1, 28, 28)

@@ -8,7 +8,7 @@ from minidiff.process.flow import shift_times
 from minidiff.samplers.ddim import ddim
 from minidiff.samplers.flow import euler_flow, heun_flow, rk4_flow, sde_flow
 from minidiff.samplers.reflow import reflow_pairs
-from minidiff.samplers.step import last
+from minidiff.samplers.step import final_sample
 from tests.ch09.worlds import MIXTURE, PATHS, STRAIGHT, exact, gen, grid, measured_order, randn
 
 WALKS = {"euler": euler_flow, "heun": heun_flow, "rk4": rk4_flow}
@@ -41,7 +41,7 @@ def test_what_a_walk_costs_and_where_it_asks(n):
 def test_the_tail_of_a_walk_is_a_walk(walk):
     times, x = grid(6), randn(3, 2)
     states = [x for _, x, _ in walk(exact(STRAIGHT), x, times, STRAIGHT)]
-    torch.testing.assert_close(last(walk(exact(STRAIGHT), states[2], times[3:], STRAIGHT)), states[-1])
+    torch.testing.assert_close(final_sample(walk(exact(STRAIGHT), states[2], times[3:], STRAIGHT)), states[-1])
 
 
 def test_euler_on_the_straight_path_is_ddim():
@@ -60,7 +60,7 @@ def test_on_other_paths_they_go_where_that_flow_goes(name):
     start, end = 0.9 * path.T, 0.1 * path.T
     times = torch.linspace(start, end, 101, dtype=torch.float64)
     there = exact_flow(MIXTURE, x, path, torch.tensor(start).double(), torch.tensor(end).double(), steps=400)
-    ends = {name: last(walk(exact(path), x, times, path)) for name, walk in WALKS.items()}
+    ends = {name: final_sample(walk(exact(path), x, times, path)) for name, walk in WALKS.items()}
     away = {name: float((end - there).norm(dim=1).median()) for name, end in ends.items()}
     assert away["rk4"] < 1e-5 and away["rk4"] < away["heun"] < away["euler"] < 0.2 and away["heun"] < 0.02
 
@@ -86,8 +86,8 @@ def law_of_sde(gaussian, times, diffusion):
     for t, s in zip(times[:-1], times[1:], strict=True):
         x, noise = torch.tensor([0.0, 1.0], dtype=torch.float64), gen(0)
         z = torch.randn(2, generator=gen(0), dtype=torch.float64)
-        out = last(sde_flow(denoise, x, torch.stack([t, s]), STRAIGHT, diffusion, noise))
-        still = last(sde_flow(denoise, x, torch.stack([t, s]), STRAIGHT, lambda t: 0.0, None))
+        out = final_sample(sde_flow(denoise, x, torch.stack([t, s]), STRAIGHT, diffusion, noise))
+        still = final_sample(sde_flow(denoise, x, torch.stack([t, s]), STRAIGHT, lambda t: 0.0, None))
         g2 = float(diffusion(t)) if s > 0 else 0.0
         out = out - (g2 * float(t - s)) ** 0.5 * z
         if g2 == 0:
@@ -132,12 +132,12 @@ def test_pairs_of_reflow_are_walks_from_noise_in_their_order():
     pairs = [reflow_pairs(exact(STRAIGHT), (7, 2), grid(5), STRAIGHT, gen(1), batch=batch) for batch in (1, 3, 100)]
     for x0, eps in pairs:
         assert torch.equal(eps, torch.randn(7, 2, generator=gen(1)))
-        torch.testing.assert_close(x0, last(euler_flow(exact(STRAIGHT), eps, grid(5), STRAIGHT)))
+        torch.testing.assert_close(x0, final_sample(euler_flow(exact(STRAIGHT), eps, grid(5), STRAIGHT)))
     by_heun, _ = reflow_pairs(exact(STRAIGHT), (7, 2), grid(5), STRAIGHT, gen(1), walk=heun_flow)
     assert (by_heun - pairs[0][0]).abs().max() > 1e-3
 
 
 def test_shifted_times_walk_to_the_same_end():
     x = randn(30, 2)
-    ends = [last(rk4_flow(exact(STRAIGHT), x, shift_times(grid(60), a), STRAIGHT)) for a in (1.0, 3.0)]
+    ends = [final_sample(rk4_flow(exact(STRAIGHT), x, shift_times(grid(60), a), STRAIGHT)) for a in (1.0, 3.0)]
     assert (ends[0] - ends[1]).abs().max() < 1e-3

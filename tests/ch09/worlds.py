@@ -11,7 +11,7 @@ from minidiff.process.flow import flow_path, velocity_of
 from minidiff.process.path import Path
 from minidiff.process.schedules import alpha_bar_of, linear_betas
 from minidiff.samplers.flow import rk4_flow
-from minidiff.samplers.step import last
+from minidiff.samplers.step import final_sample
 
 STRAIGHT = flow_path()
 VE = Path(lambda t: torch.ones_like(torch.as_tensor(t, dtype=torch.float64)),
@@ -56,11 +56,11 @@ def velocity(x, t, path=STRAIGHT):
 def arrival():
     """100 noises, and where the flow of the mixture on the straight path takes them."""
     x = randn(100, 2, seed=1)
-    return x, last(rk4_flow(exact(STRAIGHT), x, grid(2000), STRAIGHT))
+    return x, final_sample(rk4_flow(exact(STRAIGHT), x, grid(2000), STRAIGHT))
 
 
 def measured_order(walk, steps):
     """The order of a sampler on the straight path, from the median error over the 100 starts."""
     x, end = arrival()
-    errors = [float((last(walk(exact(STRAIGHT), x, grid(n), STRAIGHT)) - end).norm(dim=1).median()) for n in steps]
+    errors = [float((final_sample(walk(exact(STRAIGHT), x, grid(n), STRAIGHT)) - end).norm(dim=1).median()) for n in steps]
     return order_of_convergence(steps, errors)

@@ -36,8 +36,8 @@ def small(monkeypatch):
 @pytest.fixture
 def model(tmp_path):
     torch.manual_seed(0)
-    about = {"recipe": "mnist-ddpm", "net": NET, "data": "strokes", "preset": "cpu"}
-    save_model(tmp_path / "model.safetensors", UNet(**NET), about)
+    config = {"recipe": "mnist-ddpm", "net": NET, "data": "strokes", "preset": "cpu"}
+    save_model(tmp_path / "model.safetensors", UNet(**NET), config)
     return tmp_path / "model.safetensors"
 
 

@@ -104,8 +104,8 @@ def test_pages_of_an_earlier_run_are_named_and_left(tmp_path, capsys):
         said = capsys.readouterr().out
         assert "1 notebook of 1 student, seed " in said
         assert f"of an earlier run, and still in {out}: ann.json, ann.md, report-ch01.md, report-ch01.png\n" in said
-    about = json.loads((out / "run.json").read_text())
-    assert about["hidden"] == str(hidden) and about["of earlier runs"] == ["ann.json", "ann.md"]
+    config = json.loads((out / "run.json").read_text())
+    assert config["hidden"] == str(hidden) and config["of earlier runs"] == ["ann.json", "ann.md"]
     assert (out / "ann.md").is_file() and (out / "mine.md").read_text() == "a teacher's own"
 
 

@@ -11,10 +11,10 @@ from tests.course.rules import drift, outputs, percentile, style
 from tests.course.sample import code, md
 
 PACKAGE_CODE = '''\
-def per_image(values, x):
+def expand_like(values, x):
     """Another docstring."""
     return values.to(x)'''
-KNOWN = {"per_image": [("minidiff/process/forward.py", ast.parse(PACKAGE_CODE.replace("Another", "A")).body[0])],
+KNOWN = {"expand_like": [("minidiff/process/forward.py", ast.parse(PACKAGE_CODE.replace("Another", "A")).body[0])],
          "double": [("tests/course/sample/ch90.py", ast.parse("def double(x):\n    return 2 * x").body[0])]}
 
 
@@ -34,7 +34,7 @@ def good():
         md("Because.", "manual", exercise=f"ch90.why_{i}", points=1))]
     cells = [
         md("# Title"), md("| needs | time |\n|---|---|\n| 01 | 20 s |"), code(style.SETUP, "setup"),
-        md("Do they agree? In `minidiff/process/forward.py` lives `per_image`; see `minidiff.process.forward`."),
+        md("Do they agree? In `minidiff/process/forward.py` lives `expand_like`; see `minidiff.process.forward`."),
         code(PACKAGE_CODE), md("Look."), out(code("print(2.468)"), "walked: 2.468\n"),
         md("They do: 2.47, whatever $0.12345$ and `0.98765` say. $$y = 2x \\tag{90.1}$$"),
         out(code("plt.plot(x)\nplt.show()"), image=True), md("A line. 0.123 is from Ho et al. 2020."), *exercises,
@@ -138,8 +138,8 @@ BAD = [
     (outputs.ignored_cells_have_a_reason_and_a_check, insert(code("# NBVAL_SKIP\nx")), "cell 7: it is skipped"),
     (outputs.every_picture_has_a_number, insert(code("a"), out(code("b"), image=True), code("c")), "code cell 4"),
     (outputs.every_picture_has_a_number, put_out("execute_result", data=FIGURE), "code cell 3: a picture and"),
-    (drifts, replace(4, code(PACKAGE_CODE + ".sum()")), "code cell 2: per_image differs from per_image"),
-    (drifts, replace(4, code(PACKAGE_CODE.replace("(values, x)", "(values, x=1)"))), "code cell 2: per_image differs"),
+    (drifts, replace(4, code(PACKAGE_CODE + ".sum()")), "code cell 2: expand_like differs from expand_like"),
+    (drifts, replace(4, code(PACKAGE_CODE.replace("(values, x)", "(values, x=1)"))), "code cell 2: expand_like differs"),
     (solutions, replace(-4, code("def double(x):\n    return x + x", "exercise", exercise="ch90.double")),
      "ch90.double: the solution is not the code of"),
     (orphans, insert(md("It lives in `minidiff/process/nosuch.py`.")), "prose cites minidiff/process/nosuch.py"),
@@ -167,8 +167,8 @@ def test_every_rule_was_broken_here(rule):
 @pytest.mark.parametrize("fine", [
     printing("0.9995 and 60000 images, 1e-05, 1234 of 5\n"),
     printing("loss and/or x/y\n"),
-    insert(code("def per_image(v):\n    pass", "draft")),
-    insert(out(code("show(per_image)"), "beta_1=0.00085123\n"), md("x")),
+    insert(code("def expand_like(v):\n    pass", "draft")),
+    insert(out(code("show(expand_like)"), "beta_1=0.00085123\n"), md("x")),
     insert(md("Half of 0.5 is 2.468 and the rest 2.5, by (90.12).")),
 ])
 def test_what_is_allowed(fine):

@@ -5,7 +5,7 @@ import math
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from minidiff.process.forward import per_image
+from minidiff.process.forward import expand_like
 from minidiff.process.posterior import posterior_variance
 from tests.mutants import alternative, mutant
 
@@ -14,7 +14,7 @@ def posterior_with(weight_x0, weight_x_t, variance=posterior_variance):
     def posterior(x_t, x0, t, alpha_bar, s=None):
         a_t, a_s = alpha_bar[t], alpha_bar[t - 1 if s is None else s]
         w_0, w_t = weight_x0(a_t, a_s), weight_x_t(a_t, a_s)
-        return per_image(w_0, x0) * x0 + per_image(w_t, x_t) * x_t, variance(t, alpha_bar, s)
+        return expand_like(w_0, x0) * x0 + expand_like(w_t, x_t) * x_t, variance(t, alpha_bar, s)
     return posterior
 
 
@@ -81,7 +81,7 @@ def by_adding_precisions(x_t, x0, t, alpha_bar, s=None):
     alpha, beta, v_s = a_t / a_s, 1 - a_t / a_s, 1 - a_s
     variance = beta * v_s / (alpha * v_s + beta)
     w_t, w_0 = alpha.sqrt() * v_s / (alpha * v_s + beta), a_s.sqrt() * beta / (alpha * v_s + beta)
-    return per_image(w_t, x_t) * x_t + per_image(w_0, x0) * x0, variance
+    return expand_like(w_t, x_t) * x_t + expand_like(w_0, x0) * x0, variance
 
 
 @alternative("ch02.posterior")
@@ -89,8 +89,8 @@ def by_the_gain_of_a_kalman_filter(x_t, x0, t, alpha_bar, s=None):
     s = t - 1 if s is None else s
     a_t, a_s = alpha_bar[t], alpha_bar[s]
     gain = (a_t / a_s).sqrt() * (1 - a_s) / (1 - a_t)
-    guess = per_image(a_s.sqrt(), x0) * x0
-    mean = guess + per_image(gain, x_t) * (x_t - per_image((a_t / a_s).sqrt(), x_t) * guess)
+    guess = expand_like(a_s.sqrt(), x0) * x0
+    mean = guess + expand_like(gain, x_t) * (x_t - expand_like((a_t / a_s).sqrt(), x_t) * guess)
     return mean, (1 - a_s) * (1 - gain * (a_t / a_s).sqrt())
 
 
@@ -102,31 +102,31 @@ def checked(alpha_bar, t):
 
 @mutant("ch02.predict_x0")
 def forgets_to_divide(x_t, t, eps, alpha_bar):
-    return x_t - per_image((1 - checked(alpha_bar, t)).sqrt(), x_t) * eps
+    return x_t - expand_like((1 - checked(alpha_bar, t)).sqrt(), x_t) * eps
 
 
 @mutant("ch02.predict_x0")
 def variance_instead_of_standard_deviation(x_t, t, eps, alpha_bar):
-    a = per_image(checked(alpha_bar, t), x_t)
+    a = expand_like(checked(alpha_bar, t), x_t)
     return (x_t - (1 - a) * eps) / a.sqrt()
 
 
 @mutant("ch02.predict_x0")
 def divides_by_alpha_bar(x_t, t, eps, alpha_bar):
-    a = per_image(checked(alpha_bar, t), x_t)
+    a = expand_like(checked(alpha_bar, t), x_t)
     return (x_t - (1 - a).sqrt() * eps) / a
 
 
 @mutant("ch02.predict_x0")
 def adds_the_noise_again(x_t, t, eps, alpha_bar):
-    a = per_image(checked(alpha_bar, t), x_t)
+    a = expand_like(checked(alpha_bar, t), x_t)
     return (x_t + (1 - a).sqrt() * eps) / a.sqrt()
 
 
 @mutant("ch02.predict_x0")
 def counts_steps_from_0(x_t, t, eps, alpha_bar):
     checked(alpha_bar, t)
-    a = per_image(alpha_bar[t - 1], x_t)
+    a = expand_like(alpha_bar[t - 1], x_t)
     return (x_t - (1 - a).sqrt() * eps) / a.sqrt()
 
 
@@ -138,20 +138,20 @@ def step_of_the_first_image_for_all(x_t, t, eps, alpha_bar):
 
 @mutant("ch02.predict_x0")
 def infinity_at_pure_noise(x_t, t, eps, alpha_bar):
-    a = per_image(alpha_bar[t], x_t)
+    a = expand_like(alpha_bar[t], x_t)
     return (x_t - (1 - a).sqrt() * eps) / a.sqrt()
 
 
 @mutant("ch02.predict_x0")
 def clips_to_the_range_of_pictures(x_t, t, eps, alpha_bar):
-    a = per_image(checked(alpha_bar, t), x_t)
+    a = expand_like(checked(alpha_bar, t), x_t)
     return ((x_t - (1 - a).sqrt() * eps) / a.sqrt()).clamp(-1, 1)
 
 
 @alternative("ch02.predict_x0")
 def with_the_reciprocals_of_published_code(x_t, t, eps, alpha_bar):
     a = checked(alpha_bar, t)
-    return per_image(a.rsqrt(), x_t) * x_t - per_image((1 / a - 1).sqrt(), x_t) * eps
+    return expand_like(a.rsqrt(), x_t) * x_t - expand_like((1 / a - 1).sqrt(), x_t) * eps
 
 
 @alternative("ch02.predict_x0")

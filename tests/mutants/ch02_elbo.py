@@ -8,7 +8,7 @@ from scipy.stats import norm
 from torch.distributions import Normal
 
 from minidiff.process.elbo import discretized_loglik, step_kl
-from minidiff.process.forward import per_image, prior_kl, q_sample
+from minidiff.process.forward import expand_like, prior_kl, q_sample
 from tests.mutants import alternative, mutant
 
 
@@ -119,7 +119,7 @@ def sums_instead_of_means(predict, x0, alpha_bar, generator, decoder_std=None):
 @mutant("ch02.elbo_terms")
 def variance_as_noise_level(predict, x0, alpha_bar, generator, decoder_std=None):
     def noise(x0, t, eps, alpha_bar):
-        a = per_image(alpha_bar[t], x0)
+        a = expand_like(alpha_bar[t], x0)
         return a.sqrt() * x0 + (1 - a) * eps
     return elbo_with(predict, x0, alpha_bar, generator, decoder_std, noise=noise)
 

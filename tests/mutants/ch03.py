@@ -3,7 +3,7 @@
 import torch
 
 from minidiff.evaluation.mixture import gmm_log_parts
-from minidiff.process.forward import per_image, q_sample
+from minidiff.process.forward import expand_like, q_sample
 from minidiff.training.ema import ema_decay
 from tests.mutants import alternative, mutant
 
@@ -76,30 +76,30 @@ def by_autograd(x, weights, means, stds):
 
 @mutant("ch03.tweedie")
 def standard_deviation_times_score(x_t, score, t, alpha_bar):
-    a = per_image(alpha_bar[t], x_t)
+    a = expand_like(alpha_bar[t], x_t)
     return (x_t + (1 - a).sqrt() * score) / a.sqrt()
 
 
 @mutant("ch03.tweedie")
 def takes_the_score_for_the_noise(x_t, score, t, alpha_bar):
-    a = per_image(alpha_bar[t], x_t)
+    a = expand_like(alpha_bar[t], x_t)
     return (x_t - (1 - a).sqrt() * score) / a.sqrt()
 
 
 @mutant("ch03.tweedie")
 def forgets_to_scale_back(x_t, score, t, alpha_bar):
-    return x_t + (1 - per_image(alpha_bar[t], x_t)) * score
+    return x_t + (1 - expand_like(alpha_bar[t], x_t)) * score
 
 
 @mutant("ch03.tweedie")
 def divides_by_alpha_bar(x_t, score, t, alpha_bar):
-    a = per_image(alpha_bar[t], x_t)
+    a = expand_like(alpha_bar[t], x_t)
     return (x_t + (1 - a) * score) / a
 
 
 @mutant("ch03.tweedie")
 def scales_the_point_alone(x_t, score, t, alpha_bar):
-    a = per_image(alpha_bar[t], x_t)
+    a = expand_like(alpha_bar[t], x_t)
     return x_t / a.sqrt() + (1 - a) * score
 
 
@@ -117,7 +117,7 @@ def steps_along_the_width(x_t, score, t, alpha_bar):
 
 @alternative("ch03.tweedie")
 def by_the_noise(x_t, score, t, alpha_bar):
-    a = per_image(alpha_bar[t], x_t)
+    a = expand_like(alpha_bar[t], x_t)
     eps = -(1 - a).sqrt() * score
     return x_t * a.rsqrt() - eps * (1 / a - 1).sqrt()
 
@@ -132,37 +132,37 @@ def by_a_view(x_t, score, t, alpha_bar):
 
 @mutant("ch03.dsm_loss")
 def without_the_weight(score, x0, t, eps, alpha_bar):
-    sigma = per_image((1 - alpha_bar[t]).sqrt(), x0)
+    sigma = expand_like((1 - alpha_bar[t]).sqrt(), x0)
     return (score(q_sample(x0, t, eps, alpha_bar), t) + eps / sigma).square().mean()
 
 
 @mutant("ch03.dsm_loss")
 def weight_inside_the_square(score, x0, t, eps, alpha_bar):
-    variance = per_image(1 - alpha_bar[t], x0)
+    variance = expand_like(1 - alpha_bar[t], x0)
     return (variance * (score(q_sample(x0, t, eps, alpha_bar), t) + eps / variance.sqrt())).square().mean()
 
 
 @mutant("ch03.dsm_loss")
 def target_with_the_other_sign(score, x0, t, eps, alpha_bar):
-    sigma = per_image((1 - alpha_bar[t]).sqrt(), x0)
+    sigma = expand_like((1 - alpha_bar[t]).sqrt(), x0)
     return (sigma * score(q_sample(x0, t, eps, alpha_bar), t) - eps).square().mean()
 
 
 @mutant("ch03.dsm_loss")
 def asks_the_score_at_the_clean_points(score, x0, t, eps, alpha_bar):
-    sigma = per_image((1 - alpha_bar[t]).sqrt(), x0)
+    sigma = expand_like((1 - alpha_bar[t]).sqrt(), x0)
     return (sigma * score(x0, t) + eps).square().mean()
 
 
 @mutant("ch03.dsm_loss")
 def sums_over_the_dimensions(score, x0, t, eps, alpha_bar):
-    sigma = per_image((1 - alpha_bar[t]).sqrt(), x0)
+    sigma = expand_like((1 - alpha_bar[t]).sqrt(), x0)
     return (sigma * score(q_sample(x0, t, eps, alpha_bar), t) + eps).square().flatten(1).sum(dim=1).mean()
 
 
 @mutant("ch03.dsm_loss")
 def trains_nothing(score, x0, t, eps, alpha_bar):
-    sigma = per_image((1 - alpha_bar[t]).sqrt(), x0)
+    sigma = expand_like((1 - alpha_bar[t]).sqrt(), x0)
     return (sigma * score(q_sample(x0, t, eps, alpha_bar), t).detach() + eps).square().mean().requires_grad_()
 
 
@@ -174,20 +174,20 @@ def one_sigma_for_all_points(score, x0, t, eps, alpha_bar):
 
 @mutant("ch03.dsm_loss")
 def absolute_error(score, x0, t, eps, alpha_bar):
-    sigma = per_image((1 - alpha_bar[t]).sqrt(), x0)
+    sigma = expand_like((1 - alpha_bar[t]).sqrt(), x0)
     return (sigma * score(q_sample(x0, t, eps, alpha_bar), t) + eps).abs().mean()
 
 
 @alternative("ch03.dsm_loss")
 def error_of_the_score_times_its_weight(score, x0, t, eps, alpha_bar):
-    variance = per_image(1 - alpha_bar[t], x0)
+    variance = expand_like(1 - alpha_bar[t], x0)
     x_t = (1 - variance).sqrt() * x0 + variance.sqrt() * eps
     return (variance * (score(x_t, t) + eps / variance.sqrt()) ** 2).mean()
 
 
 @alternative("ch03.dsm_loss")
 def by_the_library(score, x0, t, eps, alpha_bar):
-    eps_hat = -per_image((1 - alpha_bar[t]).sqrt(), x0) * score(q_sample(x0, t, eps, alpha_bar), t)
+    eps_hat = -expand_like((1 - alpha_bar[t]).sqrt(), x0) * score(q_sample(x0, t, eps, alpha_bar), t)
     return torch.nn.functional.mse_loss(eps_hat, eps)
 
 

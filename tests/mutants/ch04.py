@@ -5,9 +5,9 @@ import math
 import torch
 
 from minidiff.models.layers import Upsample
-from minidiff.process.forward import per_image
+from minidiff.process.forward import expand_like
 from minidiff.process.posterior import posterior
-from minidiff.samplers.step import step
+from minidiff.samplers.step import ddim_step
 from tests.mutants import alternative, mutant
 
 
@@ -178,7 +178,7 @@ def stroll(denoiser, x, times, path, generator, eta=1.0, clean=lambda x0, x: x0,
     with torch.no_grad():
         for t, s in zip(times[:-1], times[1:]):
             x0, eps = denoiser(x, t)
-            x = step(clean(x0, x), kept(x0, eps), t, s, path, eta=eta, generator=generator)
+            x = ddim_step(clean(x0, x), kept(x0, eps), t, s, path, eta=eta, generator=generator)
             yield int(s), x, x0
 
 
@@ -208,7 +208,7 @@ def draws_for_the_last_step_too(denoiser, x, times, path, generator):
 def previous_step_is_always_t_minus_one(denoiser, x, times, path, generator):
     for t, s in zip(times[:-1], times[1:]):
         x0, eps = denoiser(x, t)
-        x = step(x0, eps, t, t - 1, path, eta=1.0, generator=generator)
+        x = ddim_step(x0, eps, t, t - 1, path, eta=1.0, generator=generator)
         yield int(s), x, x0
 
 
@@ -217,7 +217,7 @@ def previous_step_is_always_t_minus_one(denoiser, x, times, path, generator):
 def asks_at_the_time_of_arrival(denoiser, x, times, path, generator):
     for t, s in zip(times[:-1], times[1:]):
         x0, eps = denoiser(x, s.clamp(min=1))
-        x = step(x0, eps, t, s, path, eta=1.0, generator=generator)
+        x = ddim_step(x0, eps, t, s, path, eta=1.0, generator=generator)
         yield int(s), x, x0
 
 
@@ -226,7 +226,7 @@ def asks_at_the_time_of_arrival(denoiser, x, times, path, generator):
 def forgets_to_go_on_from_x_s(denoiser, x, times, path, generator):
     for t, s in zip(times[:-1], times[1:]):
         x0, eps = denoiser(x, t)
-        yield int(s), step(x0, eps, t, s, path, eta=1.0, generator=generator), x0
+        yield int(s), ddim_step(x0, eps, t, s, path, eta=1.0, generator=generator), x0
 
 
 @mutant("ch04.ancestral")
@@ -239,7 +239,7 @@ def yields_t_instead_of_s(denoiser, x, times, path, generator):
 def keeps_gradients(denoiser, x, times, path, generator):
     for t, s in zip(times[:-1], times[1:]):
         x0, eps = denoiser(x, t)
-        x = step(x0, eps, t, s, path, eta=1.0, generator=generator)
+        x = ddim_step(x0, eps, t, s, path, eta=1.0, generator=generator)
         yield int(s), x, x0
 
 
@@ -281,7 +281,7 @@ def by_the_posterior_of_chapter_two(denoiser, x, times, path, generator):
         x, variance = posterior(x, x0, t, alpha_bar, s)
         if s > 0:
             noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
-            x = x + per_image(variance.sqrt(), x) * noise
+            x = x + expand_like(variance.sqrt(), x) * noise
         yield int(s), x, x0
 
 
@@ -292,5 +292,5 @@ def with_a_while_loop(denoiser, x, times, path, generator):
         while len(left) > 1:
             t, s = torch.tensor(left.pop(0)), torch.tensor(left[0])
             x0, eps = denoiser(x, t)
-            x = step(x0, eps, t, s, path, generator=generator)
+            x = ddim_step(x0, eps, t, s, path, generator=generator)
             yield left[0], x, x0

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from minidiff.process.forward import per_image, q_sample
+from minidiff.process.forward import expand_like, q_sample
 from minidiff.process.schedules import as_table
 from minidiff.process.targets import from_target, predict_x0, to_target
 from minidiff.process.variance import learned_variance, vlb_estimate, vlb_term
@@ -108,7 +108,7 @@ def the_pair_exchanged(out, x_t, alpha, sigma, source, target):
 
 @mutant("ch06.convert")
 def every_answer_is_noise(out, x_t, alpha, sigma, source, target):
-    x0 = (x_t - per_image(sigma, x_t) * out) / per_image(alpha, x_t)
+    x0 = (x_t - expand_like(sigma, x_t) * out) / expand_like(alpha, x_t)
     return to_target(target, x0, out, alpha, sigma)
 
 
@@ -131,8 +131,8 @@ def noise_not_derived_again(out, x_t, alpha, sigma, source, target):
 
 @alternative("ch06.convert")
 def by_cramers_rule_in_one_go(out, x_t, alpha, sigma, source, target):
-    A, B, C, D = (per_image(u(alpha, sigma), x_t) for u in (source.A, source.B, target.A, target.B))
-    a, s = per_image(alpha, x_t), per_image(sigma, x_t)
+    A, B, C, D = (expand_like(u(alpha, sigma), x_t) for u in (source.A, source.B, target.A, target.B))
+    a, s = expand_like(alpha, x_t), expand_like(sigma, x_t)
     return ((C * B - D * A) * x_t + (D * a - C * s) * out) / (a * B - s * A)
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from minidiff.process.forward import per_image
+from minidiff.process.forward import expand_like
 from minidiff.process.sde import drift_and_diffusion
 from minidiff.samplers.grids import spaced
 from tests.mutants import alternative, mutant
@@ -26,62 +26,62 @@ def spread(path, t, s, eta):
 
 # --- step -----------------------------------------------------------------------------------------------------------
 
-@mutant("ch07.step")
+@mutant("ch07.ddim_step")
 def keeps_all_noise_and_adds_more(x0, eps, t, s, path, eta=1.0, generator=None):
     return combined(x0, eps, t, s, path, spread(path, t, s, eta), path.sigma(s), generator)
 
 
-@mutant("ch07.step")
+@mutant("ch07.ddim_step")
 def eta_outside_of_the_spread(x0, eps, t, s, path, eta=1.0, generator=None):
     q = spread(path, t, s, 1.0)
     return combined(x0, eps, t, s, path, eta * q, (path.sigma(s) ** 2 - q**2).sqrt(), generator)
 
 
-@mutant("ch07.step")
+@mutant("ch07.ddim_step")
 def eta_multiplies_the_variance(x0, eps, t, s, path, eta=1.0, generator=None):
     q = spread(path, t, s, eta**0.5)
     return combined(x0, eps, t, s, path, q, (path.sigma(s) ** 2 - q**2).sqrt(), generator)
 
 
-@mutant("ch07.step")
+@mutant("ch07.ddim_step")
 def variance_of_the_forward_step(x0, eps, t, s, path, eta=1.0, generator=None):
     alpha_t, sigma_t, alpha_s, sigma_s = levels(path, t, s)
     q = eta * (sigma_t**2 - (alpha_t / alpha_s) ** 2 * sigma_s**2).sqrt()
     return combined(x0, eps, t, s, path, q, (sigma_s**2 - q**2).clamp(min=0).sqrt(), generator)
 
 
-@mutant("ch07.step")
+@mutant("ch07.ddim_step")
 def pair_of_neighbours(x0, eps, t, s, path, eta=1.0, generator=None):
     q = spread(path, t, t - 1, eta)
     return combined(x0, eps, t, s, path, q, (path.sigma(s) ** 2 - q**2).clamp(min=0).sqrt(), generator)
 
 
-@mutant("ch07.step")
+@mutant("ch07.ddim_step")
 def draws_even_for_nothing(x0, eps, t, s, path, eta=1.0, generator=None):
     q = spread(path, t, s, eta)
     return combined(x0, eps, t, s, path, q, (path.sigma(s) ** 2 - q**2).sqrt(), generator, draw=True)
 
 
-@mutant("ch07.step")
+@mutant("ch07.ddim_step")
 def draws_in_the_last_step_of_ancestral(x0, eps, t, s, path, eta=1.0, generator=None):
     q = spread(path, t, s, eta)
     return combined(x0, eps, t, s, path, q, (path.sigma(s) ** 2 - q**2).sqrt(), generator, draw=eta > 0)
 
 
-@mutant("ch07.step")
+@mutant("ch07.ddim_step")
 def assumes_that_the_variance_is_kept(x0, eps, t, s, path, eta=1.0, generator=None):
     alpha_t, _, alpha_s, _ = levels(path, t, s)
     q = eta * ((1 - alpha_s**2) / (1 - alpha_t**2).clamp(min=1e-9) * (1 - alpha_t**2 / alpha_s**2)).sqrt()
     return combined(x0, eps, t, s, path, q, (1 - alpha_s**2 - q**2).clamp(min=0).sqrt(), generator)
 
 
-@mutant("ch07.step")
+@mutant("ch07.ddim_step")
 def deterministic_unless_told(x0, eps, t, s, path, eta=0.0, generator=None):
     q = spread(path, t, s, eta)
     return combined(x0, eps, t, s, path, q, (path.sigma(s) ** 2 - q**2).sqrt(), generator)
 
 
-@alternative("ch07.step")
+@alternative("ch07.ddim_step")
 def posterior_variance_first(x0, eps, t, s, path, eta=1.0, generator=None):
     alpha_t, sigma_t, alpha_s, sigma_s = levels(path, t, s)
     rho2 = alpha_t**2 / alpha_s**2
@@ -89,7 +89,7 @@ def posterior_variance_first(x0, eps, t, s, path, eta=1.0, generator=None):
     return combined(x0, eps, t, s, path, variance.sqrt(), (sigma_s**2 - variance).clamp(min=0).sqrt(), generator)
 
 
-@alternative("ch07.step")
+@alternative("ch07.ddim_step")
 def noise_by_hypotenuse(x0, eps, t, s, path, eta=1.0, generator=None):
     q = spread(path, t, s, eta)
     x_s = alpha_times(x0, path, s) + ((path.sigma(s) - q) * (path.sigma(s) + q)).clamp(min=0).sqrt() * eps
@@ -197,7 +197,7 @@ def by_slices(T, n, spacing="trailing"):
 
 def ode(eps, x, t, path, share=0.5, power=1, drift=1.0, sign=1.0):
     f, g2 = drift_and_diffusion(path, t)
-    return drift * per_image(f, x) * x + sign * share * per_image(g2 / path.sigma(t) ** power, x) * eps
+    return drift * expand_like(f, x) * x + sign * share * expand_like(g2 / path.sigma(t) ** power, x) * eps
 
 
 @mutant("ch07.pf_ode_rhs")
@@ -233,7 +233,7 @@ def time_turned_round(eps, x, t, path):
 @mutant("ch07.pf_ode_rhs")
 def g_for_its_square(eps, x, t, path):
     f, g2 = drift_and_diffusion(path, t)
-    return per_image(f, x) * x + per_image(g2.sqrt() / (2 * path.sigma(t)), x) * eps
+    return expand_like(f, x) * x + expand_like(g2.sqrt() / (2 * path.sigma(t)), x) * eps
 
 
 @mutant("ch07.pf_ode_rhs")
@@ -248,15 +248,15 @@ def by_the_rates_of_the_path(eps, x, t, path):
     with torch.enable_grad():
         sigma_rate, = torch.autograd.grad(path.sigma(t).sum(), t)
     f, _ = drift_and_diffusion(path, t)
-    x0_part = per_image(f, x) * (x - per_image(path.sigma(t).detach(), x) * eps)
-    return x0_part + per_image(sigma_rate, x) * eps
+    x0_part = expand_like(f, x) * (x - expand_like(path.sigma(t).detach(), x) * eps)
+    return x0_part + expand_like(sigma_rate, x) * eps
 
 
 @alternative("ch07.pf_ode_rhs")
 def by_the_score(eps, x, t, path):
     f, g2 = drift_and_diffusion(path, t)
-    score = -eps / per_image(path.sigma(t), x)
-    return per_image(f, x) * x - 0.5 * per_image(g2, x) * score
+    score = -eps / expand_like(path.sigma(t), x)
+    return expand_like(f, x) * x - 0.5 * expand_like(g2, x) * score
 
 
 # --- invert ---------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import tests.mutants.ch08_grids  # noqa: F401  (the answers to lambda_grid, karr
 from minidiff.process.continuous import lambda_of
 from minidiff.samplers.exponential import exponential_step
 from minidiff.samplers.multistep import ANSWER
-from minidiff.samplers.step import step
+from minidiff.samplers.step import ddim_step
 from tests.mutants import alternative, mutant
 
 
@@ -73,8 +73,8 @@ def adds_the_noise(x, value, t, s, path, form="x0"):
 def by_the_step_of_chapter_four(x, value, t, s, path, form="x0"):
     alpha, sigma = path.alpha(t), path.sigma(t)
     if form == "x0":
-        return step(value, (x - alpha * value) / sigma, t, s, path, eta=0.0)
-    return step((x - sigma * value) / alpha, value, t, s, path, eta=0.0)
+        return ddim_step(value, (x - alpha * value) / sigma, t, s, path, eta=0.0)
+    return ddim_step((x - sigma * value) / alpha, value, t, s, path, eta=0.0)
 
 
 @alternative("ch08.exponential_step")
@@ -139,8 +139,8 @@ def by_the_general_step(answer, denoiser, x, t, middle, s, path, form):
     def to(u, value):
         alpha, sigma = path.alpha(t), path.sigma(t)
         if form == "x0":
-            return step(value, (x - alpha * value) / sigma, t, u, path, eta=0.0)
-        return step((x - sigma * value) / alpha, value, t, u, path, eta=0.0)
+            return ddim_step(value, (x - alpha * value) / sigma, t, u, path, eta=0.0)
+        return ddim_step((x - sigma * value) / alpha, value, t, u, path, eta=0.0)
     return to(s, denoiser(to(middle, answer), middle)[("x0", "eps").index(form)])
 
 
@@ -311,9 +311,9 @@ def with_the_general_step(denoiser, x, times, path):
     for t, s in zip(times[:-1], times[1:]):
         x0, eps = denoiser(x, t)
         if s > 0:
-            _, end = denoiser(step(x0, eps, t, s, path, eta=0.0), s)
+            _, end = denoiser(ddim_step(x0, eps, t, s, path, eta=0.0), s)
             mean = (eps + end) / 2
-            x = step((x - path.sigma(t) * mean) / path.alpha(t), mean, t, s, path, eta=0.0)
+            x = ddim_step((x - path.sigma(t) * mean) / path.alpha(t), mean, t, s, path, eta=0.0)
         else:
-            x = step(x0, eps, t, s, path, eta=0.0)
+            x = ddim_step(x0, eps, t, s, path, eta=0.0)
         yield s.item(), x, x0

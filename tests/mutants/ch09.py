@@ -4,16 +4,16 @@ import torch
 import torch.nn.functional as F
 
 from minidiff.process.flow import pair_of_velocity, rates, velocity_of
-from minidiff.process.forward import per_image
+from minidiff.process.forward import expand_like
 from minidiff.samplers.flow import euler_flow
-from minidiff.samplers.step import last
+from minidiff.samplers.step import final_sample
 from tests.mutants import alternative, mutant
 
 
 # --- cfm_loss -------------------------------------------------------------------------------------------------------
 
 def mixed(x0, t, eps, path):
-    return per_image(path.alpha(t), x0) * x0 + per_image(path.sigma(t), x0) * eps
+    return expand_like(path.alpha(t), x0) * x0 + expand_like(path.sigma(t), x0) * eps
 
 
 @mutant("ch09.cfm_loss")
@@ -33,7 +33,7 @@ def picture_and_noise_swapped(velocity, x0, t, eps, path):
 
 @mutant("ch09.cfm_loss")
 def one_line_for_all_paths(velocity, x0, t, eps, path):
-    s = per_image(t, x0)
+    s = expand_like(t, x0)
     return (velocity((1 - s) * x0 + s * eps, t) - velocity_of(x0, eps, t, path)).square().mean()
 
 
@@ -70,7 +70,7 @@ def no_gradient(velocity, x0, t, eps, path):
 
 @alternative("ch09.cfm_loss")
 def by_the_slopes(velocity, x0, t, eps, path):
-    a, b, da, db = (per_image(u, x0) for u in (path.alpha(t), path.sigma(t), *rates(path, t)))
+    a, b, da, db = (expand_like(u, x0) for u in (path.alpha(t), path.sigma(t), *rates(path, t)))
     return F.mse_loss(velocity(a * x0 + b * eps, t), da * x0 + db * eps)
 
 
@@ -174,7 +174,7 @@ def with_a_while_loop(denoiser, x, times, path):
 
 @mutant("ch09.velocity_to_score")
 def sign_of_the_noise(u, x_t, t, path):
-    return pair_of_velocity(u, x_t, t, path)[1] / per_image(path.sigma(t), x_t)
+    return pair_of_velocity(u, x_t, t, path)[1] / expand_like(path.sigma(t), x_t)
 
 
 @mutant("ch09.velocity_to_score")
@@ -184,40 +184,40 @@ def noise_without_its_scale(u, x_t, t, path):
 
 @mutant("ch09.velocity_to_score")
 def divides_by_the_variance(u, x_t, t, path):
-    return -pair_of_velocity(u, x_t, t, path)[1] / per_image(path.sigma(t), x_t) ** 2
+    return -pair_of_velocity(u, x_t, t, path)[1] / expand_like(path.sigma(t), x_t) ** 2
 
 
 @mutant("ch09.velocity_to_score")
 def picture_for_noise(u, x_t, t, path):
-    return -pair_of_velocity(u, x_t, t, path)[0] / per_image(path.sigma(t), x_t)
+    return -pair_of_velocity(u, x_t, t, path)[0] / expand_like(path.sigma(t), x_t)
 
 
 @mutant("ch09.velocity_to_score")
 def straight_path_for_all(u, x_t, t, path):
-    s = per_image(t, x_t)
+    s = expand_like(t, x_t)
     return -(x_t + (1 - s) * u) / s
 
 
 @mutant("ch09.velocity_to_score")
 def time_runs_the_other_way(u, x_t, t, path):
-    return -pair_of_velocity(-u, x_t, t, path)[1] / per_image(path.sigma(t), x_t)
+    return -pair_of_velocity(-u, x_t, t, path)[1] / expand_like(path.sigma(t), x_t)
 
 
 @mutant("ch09.velocity_to_score")
 def velocity_is_the_noise(u, x_t, t, path):
-    return -u / per_image(path.sigma(t), x_t)
+    return -u / expand_like(path.sigma(t), x_t)
 
 
 @alternative("ch09.velocity_to_score")
 def by_the_determinant(u, x_t, t, path):
-    a, b, da, db = (per_image(v, x_t) for v in (path.alpha(t), path.sigma(t), *rates(path, t)))
+    a, b, da, db = (expand_like(v, x_t) for v in (path.alpha(t), path.sigma(t), *rates(path, t)))
     return (da * x_t - a * u) / (b * (a * db - b * da))
 
 
 @alternative("ch09.velocity_to_score")
 def by_the_picture(u, x_t, t, path):
     x0, _ = pair_of_velocity(u, x_t, t, path)
-    return (per_image(path.alpha(t), x_t) * x0 - x_t) / per_image(path.sigma(t) ** 2, x_t)
+    return (expand_like(path.alpha(t), x_t) * x0 - x_t) / expand_like(path.sigma(t) ** 2, x_t)
 
 
 # --- straightness ---------------------------------------------------------------------------------------------------
@@ -306,27 +306,27 @@ def in_a_loop(states, times):
 @mutant("ch09.reflow_pairs")
 def noise_first(denoiser, shape, times, path, generator, walk=euler_flow, batch=1000):
     eps = torch.randn(shape, generator=generator)
-    return eps, torch.cat([last(walk(denoiser, noise, times, path)) for noise in eps.split(batch)])
+    return eps, torch.cat([final_sample(walk(denoiser, noise, times, path)) for noise in eps.split(batch)])
 
 
 @mutant("ch09.reflow_pairs")
 def fresh_noise_beside_the_picture(denoiser, shape, times, path, generator, walk=euler_flow, batch=1000):
     eps = torch.randn(shape, generator=generator)
-    x0 = torch.cat([last(walk(denoiser, noise, times, path)) for noise in eps.split(batch)])
+    x0 = torch.cat([final_sample(walk(denoiser, noise, times, path)) for noise in eps.split(batch)])
     return x0, torch.randn(shape, generator=generator)
 
 
 @mutant("ch09.reflow_pairs")
 def shuffled(denoiser, shape, times, path, generator, walk=euler_flow, batch=1000):
     eps = torch.randn(shape, generator=generator)
-    x0 = torch.cat([last(walk(denoiser, noise, times, path)) for noise in eps.split(batch)])
+    x0 = torch.cat([final_sample(walk(denoiser, noise, times, path)) for noise in eps.split(batch)])
     return x0, eps[torch.randperm(len(eps), generator=generator)]
 
 
 @mutant("ch09.reflow_pairs")
 def always_by_euler(denoiser, shape, times, path, generator, walk=euler_flow, batch=1000):
     eps = torch.randn(shape, generator=generator)
-    return torch.cat([last(euler_flow(denoiser, noise, times, path)) for noise in eps.split(batch)]), eps
+    return torch.cat([final_sample(euler_flow(denoiser, noise, times, path)) for noise in eps.split(batch)]), eps
 
 
 @mutant("ch09.reflow_pairs")
@@ -338,20 +338,20 @@ def first_guess_for_the_end(denoiser, shape, times, path, generator, walk=euler_
 @mutant("ch09.reflow_pairs")
 def one_walk_for_all(denoiser, shape, times, path, generator, walk=euler_flow, batch=1000):
     eps = torch.randn(shape, generator=generator)
-    return last(walk(denoiser, eps, times, path)), eps
+    return final_sample(walk(denoiser, eps, times, path)), eps
 
 
 @mutant("ch09.reflow_pairs")
 def forgets_the_rest(denoiser, shape, times, path, generator, walk=euler_flow, batch=1000):
     eps = torch.randn(shape, generator=generator)
     whole = max(1, len(eps) // batch) * batch
-    return torch.cat([last(walk(denoiser, noise, times, path)) for noise in eps[:whole].split(batch)]), eps[:whole]
+    return torch.cat([final_sample(walk(denoiser, noise, times, path)) for noise in eps[:whole].split(batch)]), eps[:whole]
 
 
 @mutant("ch09.reflow_pairs")
 def noise_from_nowhere(denoiser, shape, times, path, generator, walk=euler_flow, batch=1000):
     eps = torch.randn(shape)
-    return torch.cat([last(walk(denoiser, noise, times, path)) for noise in eps.split(batch)]), eps
+    return torch.cat([final_sample(walk(denoiser, noise, times, path)) for noise in eps.split(batch)]), eps
 
 
 @alternative("ch09.reflow_pairs")

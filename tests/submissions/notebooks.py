@@ -74,7 +74,7 @@ def all_retyped_without_metadata(notebook):
 @odd("passed", 3)
 def imported_again_below(notebook):
     answer_of(notebook).metadata = {}
-    notebook.cells.append(new_code_cell("from minidiff.process.forward import per_image, q_sample"))
+    notebook.cells.append(new_code_cell("from minidiff.process.forward import expand_like, q_sample"))
     return notebook
 
 

@@ -13,7 +13,7 @@ def many_at_one_time(generator):
 
 
 HIDDEN = {
-    "ch07.step": (
+    "ch07.ddim_step": (
         Case("takes one step down from the noisiest, with some noise", lambda g: step_inputs(g, 20, 19, 0.6, B=5),
              one_step),
         Case("jumps to clean data, whatever eta is", lambda g: step_inputs(g, 13, 0, 0.4, B=2), one_step),

@@ -1,6 +1,6 @@
-"""The noise error on MNIST of the linear denoiser and of the memoriser, which need no training: benchmarks/lines.json
+"""The noise error on MNIST of the linear denoiser and of the memoriser, which need no training: benchmarks/eps_baselines.json
 
-    python benchmarks/lines.py        about four minutes on one core; needs MNIST
+    python benchmarks/eps_baselines.py        about four minutes on one core; needs MNIST
 """
 
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from minidiff.data.load import load
-from minidiff.evaluation.lines import memoriser_eps_mse, wiener_eps_mse
+from minidiff.evaluation.eps_baselines import memoriser_eps_mse, wiener_eps_mse
 from minidiff.process.schedules import alpha_bar_of, linear_betas
 from minidiff.recipes.run import hardware
 from minidiff.training.checkpoint import write_whole

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from minidiff.evaluation.lines import memoriser_eps_mse, wiener_eps_mse
+from minidiff.evaluation.eps_baselines import memoriser_eps_mse, wiener_eps_mse
 from minidiff.process.schedules import alpha_bar_of, as_table, linear_betas
 
 ALPHA_BAR = alpha_bar_of(as_table(torch.linspace(0.02, 0.5, 20, dtype=torch.float64)))
@@ -94,7 +94,7 @@ def test_memoriser_of_one_picture_answers_with_it():
 
 
 def test_the_record_holds_what_the_chapter_says():
-    record = json.loads((Path(__file__).parents[2] / "benchmarks" / "lines.json").read_text())
+    record = json.loads((Path(__file__).parents[2] / "benchmarks" / "eps_baselines.json").read_text())
     linear, by_heart = record["wiener"]["of_t"], record["memoriser"]["of_t"]
     assert len(linear) == len(by_heart) == record["bins"] == 10 and record["T"] == len(linear_betas()) - 1
     assert round(record["wiener"]["mean"], 3) == 0.074
