@@ -1,6 +1,19 @@
-"""What the error of predicting noise is for two predictors that need no training: linear, and by heart."""
+"""The error of predicting noise: of a net, and of two predictors that need no training, linear and by heart."""
 
 import torch
+
+from minidiff.process.losses import denoising_loss
+from minidiff.process.targets import EPS
+
+
+@torch.no_grad()
+def eps_mse(net, images, path, seed=0, device="cpu", bins=10):
+    """The error of the predicted noise on images: (mean over t uniform on 1..T, list of means over `bins` of t)."""
+    generator = torch.Generator().manual_seed(seed)
+    logs = [denoising_loss(net, x.to(device), path, EPS, generator)[1] for x in images.split(500)]
+    t, each = torch.cat([log["t"] for log in logs]), torch.cat([log["each"].cpu() for log in logs])
+    of_bin = (t - 1) * bins // path.T
+    return each.mean().item(), [each[of_bin == b].mean().item() for b in range(bins)]
 
 
 def wiener_eps_mse(images, real, alpha_bar):

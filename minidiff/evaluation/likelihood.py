@@ -7,6 +7,7 @@ import torch
 from minidiff.evaluation.convergence import rk4_step
 from minidiff.process.continuous import lambda_of, time_of
 from minidiff.process.elbo import discretized_loglik
+from minidiff.process.noise import normal_like
 
 
 def exact_trace(f, x):

@@ -60,6 +60,11 @@ def interpolated_path(alpha_bar):
     return _path_of_log_alpha(log_alpha, float(T))
 
 
+def in_real_time(path):
+    """The path at all real times: a table of steps interpolated, any other path as it is. Raises as those do."""
+    return path if path.alpha_bar is None else interpolated_path(path.alpha_bar)
+
+
 def lambda_of(path, t):
     """lambda = log alpha - log sigma at times t, () or (N,): half the log of the SNR. Infinite where a side is 0."""
     return path.alpha(t).log() - path.sigma(t).log()

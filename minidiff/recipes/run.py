@@ -44,8 +44,16 @@ def train(run, out, *, steps=None, minutes=None, device="cpu", resume=False, pro
 
 
 def save_model(path, net, config):
-    """Keep a net's weights in half precision, with the words that rebuild it."""
-    save_checkpoint(path, {name: value.half() for name, value in net.state_dict().items()}, config)
+    """Keep a net's weights, in half precision where they survive it, with the description that rebuilds it."""
+    save_checkpoint(path, {name: halved(value) for name, value in net.state_dict().items()}, config)
+
+
+def halved(value):
+    """A float32 tensor in half precision if that moves it by at most 1 / 1024 of its largest entry; else as it is."""
+    if value.dtype != torch.float32:
+        return value
+    half = value.half()
+    return half if ((half.float() - value).abs() <= value.abs().max() / 1024).all() else value
 
 
 def hardware(device="cpu"):

@@ -2,6 +2,7 @@
 
 import torch
 
+from minidiff.samplers.sampler import Sampler
 from minidiff.samplers.step import ddim_step
 
 
@@ -17,3 +18,6 @@ def ancestral(denoiser, x, times, path, generator=None, eta=1.0):
         x0, eps = denoiser(x, t)
         x = ddim_step(x0, eps, t, s, path, eta, generator)
         yield s.item(), x, x0
+
+
+ANCESTRAL = Sampler(ancestral, draws=True)

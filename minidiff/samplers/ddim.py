@@ -5,6 +5,7 @@ import math
 import torch
 
 from minidiff.samplers.ancestral import ancestral
+from minidiff.samplers.sampler import Sampler
 
 
 def ddim(denoiser, x, times, path, eta=0.0, generator=None):
@@ -15,6 +16,9 @@ def ddim(denoiser, x, times, path, eta=0.0, generator=None):
     draws nothing, 1 is ancestral sampling. Yields (s, x_s, x0) after each step from t to s; the last x_s is the sample.
     """
     return ancestral(denoiser, x, times, path, generator, eta)
+
+
+DDIM = Sampler(ddim)
 
 
 @torch.no_grad()

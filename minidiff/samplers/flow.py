@@ -5,8 +5,10 @@ Each sampler yields (s, x_s, x0) after each step from t to s, with the denoiser'
 
 import torch
 
+from minidiff.process.continuous import in_real_time
 from minidiff.process.flow import velocity_of
 from minidiff.process.noise import normal_like
+from minidiff.samplers.sampler import Sampler
 
 
 def decreasing_pairs(times):
@@ -84,3 +86,7 @@ def sde_flow(denoiser, x, times, path, diffusion, generator):
             z = normal_like(x, generator)
             x = x + (g2 * float(t - s)) ** 0.5 * z
         yield float(s), x, x0
+
+
+EULER_FLOW = Sampler(euler_flow, ready=in_real_time)
+HEUN_FLOW = Sampler(heun_flow, each=2, more=-1, ready=in_real_time)

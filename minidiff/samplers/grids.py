@@ -11,3 +11,10 @@ def spaced(T, n):
     if not 1 <= n <= T:
         raise ValueError(f"the number of steps must lie in 1..{T}, got {n}")
     return torch.linspace(T, 0, n + 1, dtype=torch.float64).round().long()
+
+
+def even_times(path, n):
+    """n + 1 times of a path from T to 0, evenly spread: whole ones, int64, on a table of steps, float64 on a formula."""
+    if path.alpha_bar is not None:
+        return spaced(path.T, n)
+    return torch.linspace(path.T, 0, n + 1, dtype=torch.float64)

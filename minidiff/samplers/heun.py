@@ -2,7 +2,10 @@
 
 import torch
 
+from minidiff.process.continuous import in_real_time
 from minidiff.samplers.exponential import exponential_step
+from minidiff.samplers.lambda_grids import karras_times
+from minidiff.samplers.sampler import Sampler
 
 
 @torch.no_grad()
@@ -21,3 +24,6 @@ def heun(denoiser, x, times, path):
             x_s = exponential_step(x, (eps + eps_s) / 2, t, s, path, "eps")
         x = x_s
         yield s.item(), x, x0
+
+
+HEUN = Sampler(heun, each=2, more=-1, grid=karras_times, ready=in_real_time)

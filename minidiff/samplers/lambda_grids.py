@@ -1,5 +1,7 @@
 """Grids of real times: even in lambda, or even in a root of the noise level; both end in clean data."""
 
+import math
+
 import torch
 
 from minidiff.process.continuous import lambda_of, time_of
@@ -33,3 +35,20 @@ def karras_grid(path, n, first, last, rho=7.0):
     """The times of `path`, from `first` to `last` and then 0, at which sigma / alpha runs through `karras_sigmas`."""
     low, high = ((-lambda_of(path, t)).exp().item() for t in (last, first))
     return torch.cat([time_of(path, -karras_sigmas(n, low, high, rho)[:-1].log()), torch.zeros(1, dtype=torch.float64)])
+
+
+def noise_levels(path, highest, lowest):
+    """The times at which sigma / alpha is `highest` (or T, where it never is) and `lowest`: two float64 scalars."""
+    end = torch.tensor(float(path.T), dtype=torch.float64)
+    first = end if lambda_of(path, end) > -math.log(highest) else time_of(path, -math.log(highest))
+    return first, time_of(path, -math.log(lowest))
+
+
+def lambda_times(path, n, highest=160.0, lowest=0.1):
+    """`lambda_grid` on any path: n steps from `highest` to `lowest`, bounds of sigma / alpha, the last one to 0."""
+    return lambda_grid(path, n, *noise_levels(path, highest, lowest))
+
+
+def karras_times(path, n, highest=80.0, lowest=0.002):
+    """`karras_grid` on any path, between the levels sigma / alpha of Karras et al. 2022, table 1."""
+    return karras_grid(path, n, *noise_levels(path, highest, lowest))

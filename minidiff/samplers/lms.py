@@ -3,7 +3,10 @@
 import numpy as np
 import torch
 
+from minidiff.process.continuous import in_real_time
 from minidiff.samplers.exponential import exponential_step
+from minidiff.samplers.lambda_grids import karras_times
+from minidiff.samplers.sampler import Sampler
 
 NODES, MASSES = np.polynomial.legendre.leggauss(2)  # exact for polynomials up to degree 3
 ADAMS_BASHFORTH = ((1,), (3 / 2, -1 / 2), (23 / 12, -16 / 12, 5 / 12), (55 / 24, -59 / 24, 37 / 24, -9 / 24))
@@ -64,3 +67,7 @@ def plms(denoiser, x, times, path):
             value = (eps + denoiser(exponential_step(x, eps, t, s, path, "eps"), s)[1]) / 2
         x = exponential_step(x, value, t, s, path, "eps")
         yield s.item(), x, x0
+
+
+LMS = Sampler(lms, grid=karras_times, ready=in_real_time)
+PLMS = Sampler(plms, more=1, grid=karras_times, ready=in_real_time)

@@ -1,9 +1,13 @@
 """Multistep solvers: DDIM with a better value, made from the answers of the steps before, at no evaluation more."""
 
+from functools import partial
+
 import torch
 
-from minidiff.process.continuous import lambda_of
+from minidiff.process.continuous import in_real_time, lambda_of
 from minidiff.samplers.exponential import exponential_step, phi
+from minidiff.samplers.lambda_grids import lambda_times
+from minidiff.samplers.sampler import Sampler
 
 ANSWER = {"x0": 0, "eps": 1}  # which of the denoiser's two answers a form carries on
 
@@ -58,3 +62,7 @@ def multistep(denoiser, x, times, path, order=2, form="x0", published=False, pas
         value = better_value(usable, lambda_of(path, s), form, published)
         x = exponential_step(x, value, t, s, path, form)
         yield s.item(), x, answer[0]
+
+
+DPMPP_2M = Sampler(multistep, grid=lambda_times, ready=in_real_time)
+DPMPP_3M = Sampler(partial(multistep, order=3), grid=lambda_times, ready=in_real_time)

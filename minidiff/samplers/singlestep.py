@@ -1,10 +1,14 @@
 """Single-step solvers: DDIM with a better value, found by asking the denoiser again on the way."""
 
+from functools import partial
+
 import torch
 
-from minidiff.process.continuous import lambda_of, time_of
+from minidiff.process.continuous import in_real_time, lambda_of, time_of
 from minidiff.samplers.exponential import exponential_step, phi
+from minidiff.samplers.lambda_grids import lambda_times
 from minidiff.samplers.multistep import ANSWER
+from minidiff.samplers.sampler import Sampler
 
 
 def dpm1_step(known, denoiser, x, t, s, path, form):
@@ -63,3 +67,7 @@ def singlestep(denoiser, x, times, path, order=2, form="x0"):
         else:
             x = dpm1_step(answer[ANSWER[form]], denoiser, x, t, s, path, form)
         yield s.item(), x, answer[0]
+
+
+DPM_2 = Sampler(partial(singlestep, order=2, form="eps"), each=2, more=-1, grid=lambda_times, ready=in_real_time)
+DPM_3 = Sampler(partial(singlestep, order=3, form="eps"), each=3, more=-2, grid=lambda_times, ready=in_real_time)

@@ -4,10 +4,12 @@ import math
 
 import torch
 
-from minidiff.process.continuous import lambda_of, time_of
+from minidiff.process.continuous import in_real_time, lambda_of, time_of
 from minidiff.process.noise import normal_like
 from minidiff.samplers.heun import heun
+from minidiff.samplers.lambda_grids import karras_times, lambda_times
 from minidiff.samplers.multistep import better_value
+from minidiff.samplers.sampler import Sampler
 from minidiff.samplers.step import ddim_step
 
 
@@ -47,3 +49,7 @@ def dpmpp_2m_sde(denoiser, x, times, path, generator):
         eps = (x - float(path.alpha(t)) * value) / float(path.sigma(t))
         x = ddim_step(value, eps, t, s, path, eta=1.0, generator=generator)
         yield s.item(), x, x0
+
+
+CHURN = Sampler(churn, each=2, more=-1, draws=True, grid=karras_times, ready=in_real_time)
+DPMPP_2M_SDE = Sampler(dpmpp_2m_sde, draws=True, grid=lambda_times, ready=in_real_time)

@@ -5,9 +5,11 @@ import math
 import numpy as np
 import torch
 
-from minidiff.process.continuous import lambda_of
+from minidiff.process.continuous import in_real_time, lambda_of
 from minidiff.samplers.exponential import exponential_step, phi
+from minidiff.samplers.lambda_grids import lambda_times
 from minidiff.samplers.multistep import better_value
+from minidiff.samplers.sampler import Sampler
 
 
 def corrected_value(past, new):
@@ -52,3 +54,6 @@ def unipc(denoiser, x, times, path, order=3, ramp_down=True):
         x_before, t_before, left = x, t, left - 1
         x = exponential_step(x, better_value(used, lambda_of(path, s)), t, s, path)
         yield s.item(), x, x0
+
+
+UNIPC = Sampler(unipc, grid=lambda_times, ready=in_real_time)

@@ -10,6 +10,7 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
+from minidiff.data.batches import each, rows_of
 from minidiff.training.device import autocast
 from minidiff.training.ema import ema_update
 from minidiff.training.errors import TrainingError
@@ -118,10 +119,10 @@ def _add_gradients(model, loss_fn, batch_at, parts, seed, rank, device, precisio
     for index in parts:
         batch = batch_at(index)
         with autocast(device, precision):
-            part_loss, _ = loss_fn(model, batch.to(device), step_generator(seed, index, rank))
+            part_loss, _ = loss_fn(model, each(lambda x: x.to(device), batch), step_generator(seed, index, rank))
         (part_loss / len(parts)).backward()
         loss = loss + part_loss.detach() / len(parts)
-        images += len(batch)
+        images += rows_of(batch)
     return loss, images
 
 
