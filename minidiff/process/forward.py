@@ -8,13 +8,13 @@ from minidiff.process.noise import normal_like
 def expand_like(values, x):
     """Give a table entry per image the shape that multiplies images: (B,) -> (B, 1, 1, 1), in dtype and device of x.
 
-    values: (), (B,), or (B, F) for the frames of films; x: (B, ...) or (B, F, ...). Raises ValueError when the sizes
-    of `values` are not the first sizes of x.
+    values: (), (B,), or (B, F) for the frames of films; x: (B, ...) or (B, F, ...). A scalar stays a scalar. Raises
+    ValueError when the sizes of `values` are not the first sizes of x.
     """
     if values.shape != x.shape[:values.ndim]:
         count, batch = (" x ".join(map(str, sizes)) for sizes in (values.shape, x.shape[:values.ndim]))
         raise ValueError(f"one time per image: got {count} times for a batch of {batch}")
-    return values.to(x).reshape(values.shape + (1,) * (x.ndim - values.ndim))
+    return values.to(x).reshape(values.shape + (1,) * (x.ndim - values.ndim if values.ndim else 0))
 
 
 def q_step(x, t, betas, generator=None):

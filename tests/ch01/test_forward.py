@@ -93,11 +93,18 @@ def test_nothing_changes_its_inputs():
     assert (x0 == 1).all() and (eps == 1).all() and t.tolist() == [1, 2] and torch.equal(table, ALPHA_BAR)
 
 
-def test_per_image_shapes_a_batch_and_leaves_a_number_a_number():
+def test_expand_like_shapes_a_batch_and_leaves_a_number_a_number():
     x = torch.zeros(2, 3, 4, 4)
     assert expand_like(ALPHA_BAR[torch.tensor([1, 2])], x).shape == (2, 1, 1, 1)
     assert expand_like(ALPHA_BAR[1], x).shape == () and expand_like(ALPHA_BAR[1], x).dtype == torch.float32
     assert expand_like(torch.ones(2), torch.zeros(2)).shape == (2,)
+
+
+def test_frames_of_a_film_have_their_own_times_even_when_there_are_as_many_as_films():
+    film = torch.zeros(3, 3, 1, 4, 4)
+    assert expand_like(torch.rand(3, 3), film).shape == (3, 3, 1, 1, 1)
+    with pytest.raises(ValueError, match="got 3 x 2 times for a batch of 3 x 3"):
+        expand_like(torch.rand(3, 2), film)
 
 
 @pytest.mark.parametrize("B", [1, 3, 4])
