@@ -38,6 +38,9 @@ def values(fn, *inputs):
     return wide(fn(*inputs))
 
 
+IN_FLOAT32 = {"rtol": 1e-5, "atol": 1e-6}  # for values that were computed there, and then made wide
+
+
 def form(fn, *inputs):
     out = fn(*inputs)
     return f"shape {tuple(out.shape)}, {str(out.dtype)[6:]}" if isinstance(out, torch.Tensor) else out
@@ -159,16 +162,16 @@ def expected_slopes(x0, t, eps, alpha_bar):
 Q_SAMPLE = Exercise(
     "ch01.q_sample", "The jump to step t", q_sample, points=3, minutes=10, difficulty="medium",
     cases=(
-        Case("works for a single image", lambda g: one_image(g, 3, 5, 4), values,
+        Case("works for a single image", lambda g: one_image(g, 3, 5, 4), values, **IN_FLOAT32,
              hint="the picture has the factor sqrt(alpha_bar), the noise the factor sqrt(1 - alpha_bar)"),
-        Case("uses each image's own step", lambda g: a_batch(g, 8, 1, 8, 8), values,
+        Case("uses each image's own step", lambda g: a_batch(g, 8, 1, 8, 8), values, **IN_FLOAT32,
              hint="t holds one step PER IMAGE: alpha_bar[t] must get the shape (B, 1, 1, 1) before it multiplies"),
         Case("gives x0 back at t = 0, and eps where alpha_bar is 0", clean_and_noise, values,
              expect=lambda x0, t, eps, alpha_bar: torch.stack([x0[0], eps[1]]).double(),
              hint="both factors come from alpha_bar[t] itself: not from t - 1 or t + 1, and with nothing added"),
-        Case("works for points in the plane, (B, 2)", lambda g: a_batch(g, 2, 2), values,
+        Case("works for points in the plane, (B, 2)", lambda g: a_batch(g, 2, 2), values, **IN_FLOAT32,
              hint="count the dimensions of x0 instead of writing (B, 1, 1, 1): `expand_like` does"),
-        Case("takes one int t for all images", one_time_for_all, values),
+        Case("takes one int t for all images", one_time_for_all, values, **IN_FLOAT32),
         Case("lets gradients through to x0 and eps", lambda g: a_batch(g, 3, 1, 4, 4), slopes, expect=expected_slopes),
         Case("keeps the shape and the dtype of float32 pictures", lambda g: a_batch(g, 4, 1, 6, 6), form, kind="shape",
              hint="tables are float64: give their entries the dtype of x0 before they multiply"),
@@ -224,8 +227,13 @@ PRIOR_KL = Exercise(
         Case("is more than 0 for a grey pixel (x0 = 0): the variance is not 1 either",
              lambda g: (torch.zeros(1, 1, 2, 2), number(g, 0.3, 0.8)), values, expect=kl_of_torch),
         Case("is right when almost nothing is left",
-             lambda g: (pictures(g, torch.float64), torch.tensor(2.4e-9, dtype=torch.float64)), values,
+             lambda g: (pictures(g, torch.float64), torch.tensor(2.4e-9, dtype=torch.float64)), values, **IN_FLOAT32,
              hint="float64, please: in float32, 1 - 2.4e-9 is just 1"),
+        Case("keeps its digits for a grey pixel of which almost nothing is left",
+             lambda g: (torch.zeros(1, 1, 2, 2).double(), torch.tensor(number(g, 1e-7, 2e-7), dtype=torch.float64)),
+             values,
+             expect=lambda x0, a: (a**2 / 4 + a**3 / 6).expand(x0.shape), rtol=1e-4, atol=0.0,
+             hint="1 - a rounds to 16 digits, and its logarithm is as small as a: torch.log1p(-a) does not round"),
         Case("has the shape of x0, in float64", lambda g: (pictures(g), number(g, 0.2, 0.6)), form, kind="shape"),
     ),
     hints=("Equation (1.9) is elementwise in x0: no sum, no mean.",

@@ -81,6 +81,9 @@ POSTERIOR = Exercise(
         Case("steps back to any earlier s", skipping, hint="the alpha from s to t is alpha_bar[t] / alpha_bar[s]"),
         Case("takes one image and one int t", drive=lambda fn, *given: fn(*given)[0],
              inputs=lambda g: (normal(g, 1, 3, 5, 5), normal(g, 1, 3, 5, 5), 7, a_table(g))),
+        Case("steps back to clean data, s = 0, from a later t", lambda g: (
+            normal(g, 2, 1, 3, 3), normal(g, 2, 1, 3, 3), int(torch.randint(5, T + 1, (), generator=g)), a_table(g), 0),
+             hint="0 is an s that was given: ask `s is None`, since `if not s` and `s or ...` take 0 for nothing"),
         Case("keeps float32 for the mean, float64 and (B,) for the variance",
              posterior_inputs(2, 1, 3, 3, dtype=torch.float32), kind="shape", rtol=1e-4,
              drive=lambda fn, *given: [(str(u.dtype), list(u.shape)) for u in fn(*given)],
@@ -122,6 +125,9 @@ PREDICT_X0 = Exercise(
         Case("raises ValueError where alpha_bar is 0", drive=says_what_is_impossible,
              inputs=lambda g: (normal(g, 2, 1), times(g, 2), normal(g, 2, 1), torch.linspace(1, 0, T + 1).double()),
              expect=lambda *given: "raises ValueError", hint="ask (alpha == 0).any() before you divide"),
+        Case("looks only at the entries that are asked for", lambda g: (
+            normal(g, 3, 2), torch.tensor([1, 7, T - 1]), normal(g, 3, 2), torch.cat([a_table(g)[:-1], torch.zeros(1)])),
+             hint="a table may end in 0; what counts is alpha_bar[t] of these images"),
         Case("keeps shape and float32", noised_at(2, 3, 4, 5, dtype=torch.float32), kind="shape", rtol=1e-4),
     ),
     hints=("x_t = alpha x0 + sigma eps, with alpha = sqrt(alpha_bar[t]): solve for x0.",
@@ -171,7 +177,7 @@ DISCRETIZED_LOGLIK = Exercise(
     cases=(
         Case("the 256 bins of a pixel sum to 1", lambda g: (
             2 * normal(g, 6), torch.tensor([0.002, 0.01, 0.05, 0.3, 1, 20], dtype=torch.float64), 256), drive=bins_sum,
-             expect=lambda mean, std, levels: torch.ones_like(mean),
+             expect=lambda mean, std, levels: torch.ones_like(mean), rtol=1e-5, atol=1e-6,
              hint="the bins of black and white reach to minus and plus infinity"),
         Case("gives each grey value its share of the bell", lambda g: (
             grey(g, 4, 1, 4, 4), normal(g, 4, 1, 4, 4) / 2, 0.1 + torch.rand(4, 1, 1, 1, generator=g).double()),
@@ -227,6 +233,25 @@ def what_the_denoiser_sees(fn, x0, alpha_bar, seed):
     return sorted(seen), torch.stack([seen[t] for t in sorted(seen)])
 
 
+def bold(x_t, t):
+    """A denoiser whose pictures leave the range of grey values."""
+    return 4 * blind(x_t, t)
+
+
+def noise_of_every_step(fn, x0, alpha_bar, seed):
+    """Whether two of the noises that the denoiser sees, at different t, are alike."""
+    seen = []
+
+    def watch(x_t, t):
+        a = alpha_bar[int(t[0])]
+        seen.append(((x_t.double() - a.sqrt() * x0) / (1 - a).sqrt()).flatten())
+        return blind(x_t, t)
+
+    terms_of(fn, x0, alpha_bar, seed, denoiser=watch)
+    alike = torch.corrcoef(torch.stack(seen)).abs() - torch.eye(len(seen))
+    return bool(alike.max() > 0.5)
+
+
 def draws_from_its_generator(fn, x0, alpha_bar, seed):
     first, again, other = (terms_of(fn, x0, alpha_bar, k, lambda x_t, t: x_t / 2) for k in (seed, seed, seed + 1))
     return bool((first == again).all()), bool((first == other).all())
@@ -245,6 +270,10 @@ ELBO_TERMS = Exercise(
         Case("shows the denoiser x_t of every t in 1..T", elbo_inputs(50, 1, 20, 20), drive=what_the_denoiser_sees,
              expect=lambda x0, alpha_bar, seed: (list(range(1, T + 1)), torch.tensor([[0.0, 1.0]] * T).double()),
              rtol=0, atol=0.06, hint="x_t = q_sample(x0, times, eps, alpha_bar), times a (B,) tensor full of t"),
+        Case("draws fresh noise for every step", elbo_inputs(4, 1, 12, 12), drive=noise_of_every_step,
+             expect=lambda *given: False, hint="torch.randn(...) inside of the loop: one noise for all t is one draw"),
+        Case("takes the denoiser's picture as it is", elbo_inputs(3, 1, 4, 4), drive=lambda fn, *given: terms_of(
+            fn, *given, denoiser=bold)[1:-1], hint="no clamp: the bound is about what the net says"),
         Case("draws its noise from the generator", elbo_inputs(2, 1, 4, 4), drive=draws_from_its_generator,
              expect=lambda *given: (True, False), hint="torch.randn(x0.shape, generator=generator, dtype=x0.dtype)"),
         Case("gives (T + 1,) numbers in float64, for float32 pictures too",

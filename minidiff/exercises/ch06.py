@@ -66,6 +66,8 @@ COSINE_BETAS = Exercise(
         Case("the offset and the clip have the paper's defaults, in float64", lambda g: (whole(g, 40, 90),), rtol=1e-9,
              atol=0.0,
              hint="s = 0.008 and largest = 0.999: clipped there, the last beta leaves a thousandth"),
+        Case("is the table of the paper for a thousand steps, its smallest betas too", lambda g: (1000,), rtol=1e-9,
+             atol=0.0, hint="only `largest` clips: the first betas are as small as 4e-5, and stay"),
         Case("a large offset moves every beta", lambda g: (whole(g, 10, 30), number(g, 0.2, 0.5), 0.999)),
         Case("gives T + 1 numbers in float64, the first of them 0", lambda g: (whole(g, 5, 30),), kind="shape",
              drive=lambda fn, T: (list(fn(T).shape), str(fn(T).dtype), float(fn(T)[0])), rtol=1e-4,

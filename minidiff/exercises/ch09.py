@@ -1,5 +1,6 @@
 """The exercises of chapter 09: the loss of flow matching, Euler's walk, velocity to score, straightness, reflow."""
 
+import math
 import types
 
 import torch
@@ -10,10 +11,16 @@ from minidiff.process.continuous import cosine_path, vp_path
 from minidiff.process.couplings import straightness
 from minidiff.process.flow import cfm_loss, flow_path, velocity_to_score
 from minidiff.process.forward import expand_like
+from minidiff.process.path import Path
 from minidiff.samplers.flow import euler_flow
 from minidiff.samplers.reflow import reflow_pairs
 
-PATHS = {"flow": flow_path(), "cosine": cosine_path(), "vp": vp_path()}
+def real(t):
+    return torch.as_tensor(t, dtype=torch.float64)
+
+
+PATHS = {"flow": flow_path(), "cosine": cosine_path(), "vp": vp_path(),
+         "slow": Path(lambda t: torch.cos(math.pi / 6 * real(t)), lambda t: torch.sin(math.pi / 6 * real(t)), 3.0)}
 
 
 def randn(generator, *shape, dtype=torch.float64):
@@ -69,6 +76,8 @@ CFM_LOSS = Exercise(
         Case("works on the cosine path", loss_inputs("cosine", 7, 2), loss_of,
              hint="there the velocity is alpha' x0 + sigma' eps, which velocity_of knows"),
         Case("works on the path of chapter 06, with one picture", loss_inputs("vp", 1, 1, 3, 3), loss_of),
+        Case("works on a path whose last time is not 1", loss_inputs("slow", 5, 2), loss_of,
+             hint="the velocity is asked at t itself: t / T and 1000 t / T are times of nets"),
         Case("can be trained: its gradient reaches the velocity", loss_inputs("flow", 6, 2), slope_of_loss),
         Case("is one float32 number for float32 pictures", loss_inputs("flow", 4, 2, dtype=torch.float32), kind="shape",
              drive=lambda fn, *given: (lambda loss: (str(loss.dtype), list(loss.shape)))(loss_of(fn, *given))),

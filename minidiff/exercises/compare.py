@@ -11,12 +11,17 @@ import numpy as np
 import torch
 
 
-def difference(got, expected, rtol=1e-5, atol=1e-6):
+TOLERANCES = {"float64": (1e-9, 1e-10), "complex128": (1e-9, 1e-10)}  # what a right answer is off by is far below
+COARSE = (1e-5, 1e-6)
+
+
+def difference(got, expected, rtol=None, atol=None):
     """Compare a learner's result with the expected one; '' if they agree, else one sentence.
 
     got: anything; expected: a tensor, array, number, bool, str, None, or a tuple, list or dict of these. Two numbers
     agree when |got - expected| <= atol * scale + rtol * |expected|, where scale is the largest finite |expected| of
-    that tensor (1 if there is none). Integers, bools, shapes and dtypes agree exactly. nan never agrees.
+    that tensor (1 if there is none). rtol and atol: by default those of the expected dtype, 1e-9 and 1e-10 for float64
+    and for plain numbers, which float32 misses, and 1e-5 and 1e-6 for float32. Integers, bools, shapes and dtypes agree exactly. nan never agrees.
     Raises TypeError when `expected` is of another kind.
     """
     if expected is None or isinstance(expected, (str, bool, np.bool_)):
@@ -101,6 +106,7 @@ def _numbers(got, expected, rtol, atol):
         return _wrong_kind(got, expected)
     if value == expected:
         return ""
+    rtol, atol = _tolerances("float64", rtol, atol)
     scale = abs(expected) if expected and math.isfinite(abs(expected)) else 1
     close = math.isfinite(abs(expected)) and abs(value - expected) <= atol * scale + rtol * abs(expected)
     return "" if close else "yours {}, expected {}".format(*_two(value, expected))
@@ -136,7 +142,7 @@ def _tensors(got, expected, rtol, atol):
     if got.layout != torch.strided or got.device.type == "meta":
         return "gives a tensor that holds no plain values"
     got, expected = got.cpu(), expected.cpu()
-    error, wrong = _errors(got, expected, rtol, atol)
+    error, wrong = _errors(got, expected, *_tolerances(_dtype(expected), rtol, atol))
     if not wrong.any():
         return ""
     worst = int(torch.where(wrong, error, -1.0).argmax())
@@ -146,6 +152,11 @@ def _tensors(got, expected, rtol, atol):
         return f"yours {yours}, expected {right}"
     return (f"{int(wrong.sum())} of {wrong.numel()} values differ; largest at {index}: "
             f"yours {yours}, expected {right}")
+
+
+def _tolerances(dtype, rtol, atol):
+    by_dtype = TOLERANCES.get(dtype, COARSE)
+    return by_dtype[0] if rtol is None else rtol, by_dtype[1] if atol is None else atol
 
 
 def _errors(got, expected, rtol, atol):

@@ -111,10 +111,17 @@ def test_a_case_that_expects_an_object_is_an_error_of_the_course():
 @given(st.integers(0, 10**6), st.floats(-8, 8), st.sampled_from([torch.float32, torch.float64]))
 def test_the_scale_of_the_numbers_does_not_matter(seed, exponent, dtype):
     x = torch.randn(50, generator=torch.Generator().manual_seed(seed), dtype=dtype) * 10**exponent
-    assert difference(x * (1 + 1e-6), x) == ""
+    rounding = {torch.float32: 1e-6, torch.float64: 1e-10}[dtype]
+    assert difference(x * (1 + rounding), x) == ""
     wrong = x.clone()
-    wrong[seed % 50] += 1e-4 * x.abs().max()
+    wrong[seed % 50] += 100 * rounding * x.abs().max()
     assert difference(wrong, x).startswith(f"1 of 50 values differ; largest at [{seed % 50}]")
+
+
+def test_float64_asks_for_the_digits_that_float32_loses():
+    x = torch.randn(50, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert difference(x.float().double(), x) != "" and difference(x.float(), x.float() * (1 + 1e-6)) == ""
+    assert difference(float(x[0].float()), float(x[0])) != "" and difference(float(x[0]) * (1 + 1e-12), float(x[0])) == ""
 
 
 def test_a_copy_shares_nothing_and_is_the_same():

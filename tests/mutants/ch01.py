@@ -510,3 +510,22 @@ def by_tensors(alpha_bar_T, d, sd):
 def by_numpy_and_standard_deviations(alpha_bar_T, d, sd):
     signal, noise = math.sqrt(alpha_bar_T) * math.sqrt(d) * sd, math.sqrt(1 - alpha_bar_T)
     return 1 / math.hypot(signal, noise)
+
+
+# --- one precision lower --------------------------------------------------------------------------------------------
+
+@mutant("ch01.linear_betas")
+def ramp_in_float32_cast_later(T=1000, beta_1=1e-4, beta_T=0.02):
+    return torch.cat([torch.zeros(1), torch.linspace(beta_1, beta_T, T)]).double()
+
+
+@mutant("ch01.prior_kl")
+def log_of_1_minus_a(x0, alpha_bar_T):
+    a = torch.as_tensor(alpha_bar_T, dtype=torch.float64)
+    return 0.5 * (a * x0.double() ** 2 - a - torch.log(1 - a))
+
+
+@mutant("ch01.brightness_ratio")
+def ratio_in_float32(alpha_bar_T, d, sd):
+    a = torch.as_tensor(alpha_bar_T, dtype=torch.float32)
+    return float(1 / (a * d * sd**2 + 1 - a).sqrt())

@@ -6,7 +6,8 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from minidiff.process.forward import expand_like
-from minidiff.process.posterior import posterior_variance
+from minidiff.process.posterior import posterior, posterior_variance
+from minidiff.process.targets import predict_x0
 from tests.mutants import alternative, mutant
 
 
@@ -211,3 +212,24 @@ def by_torch_distributions(mean_1, var_1, mean_2, var_2):
 def with_logarithms_of_variances(mean_1, var_1, mean_2, var_2):
     log_1, log_2 = var_1.log(), var_2.log()
     return 0.5 * (-1 + log_2 - log_1 + torch.exp(log_1 - log_2) + (mean_1 - mean_2).square() * torch.exp(-log_2))
+
+
+# --- defaults that are falsy, tables used whole, one precision lower -------------------------------------------------
+
+@mutant("ch02.posterior")
+def clean_data_taken_for_not_given(x_t, x0, t, alpha_bar, s=None):
+    given = s is not None and bool(torch.as_tensor(s).any())
+    return posterior(x_t, x0, t, alpha_bar, s if given else None)
+
+
+@mutant("ch02.posterior")
+def weights_in_float32(x_t, x0, t, alpha_bar, s=None):
+    mean, variance = posterior(x_t.float(), x0.float(), t, alpha_bar, s)
+    return mean.to(x_t.dtype), variance
+
+
+@mutant("ch02.predict_x0")
+def refuses_a_whole_table_for_its_last_entry(x_t, t, eps, alpha_bar):
+    if (alpha_bar == 0).any():
+        raise ValueError("alpha_bar is 0 somewhere")
+    return predict_x0(x_t, t, eps, alpha_bar)

@@ -7,7 +7,7 @@ import torch
 from scipy.stats import norm
 from torch.distributions import Normal
 
-from minidiff.process.elbo import discretized_loglik, step_kl
+from minidiff.process.elbo import discretized_loglik, elbo_terms, step_kl
 from minidiff.process.forward import expand_like, prior_kl, q_sample
 from tests.mutants import alternative, mutant
 
@@ -190,3 +190,23 @@ def all_noises_drawn_first(predict, x0, alpha_bar, generator, decoder_std=None):
         each = step_kl(x0, x0_hat, t, alpha_bar) if k else -discretized_loglik(x0, x0_hat, std)
         terms.append(each.mean(dtype=torch.float64))
     return torch.stack([*terms, prior_kl(x0, alpha_bar[T]).mean()])
+
+
+# --- noise used again, and pictures made tame ------------------------------------------------------------------------
+
+@mutant("ch02.elbo_terms")
+def one_noise_for_all_steps(predict, x0, alpha_bar, generator, decoder_std=None):
+    eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype)
+    terms = []
+    for t in range(1, len(alpha_bar)):
+        times = torch.full((len(x0),), t)
+        x0_hat = predict(q_sample(x0, times, eps, alpha_bar), times)
+        std = (1 - alpha_bar[1]).sqrt() if decoder_std is None else decoder_std
+        term = step_kl(x0, x0_hat, times, alpha_bar) if t > 1 else -discretized_loglik(x0, x0_hat, std)
+        terms.append(term.double().mean())
+    return torch.stack([*terms, prior_kl(x0, alpha_bar[-1]).mean()])
+
+
+@mutant("ch02.elbo_terms")
+def pictures_clamped_to_grey_values(predict, x0, alpha_bar, generator, decoder_std=None):
+    return elbo_terms(lambda x, t: predict(x, t).clamp(-1, 1), x0, alpha_bar, generator, decoder_std)

@@ -294,3 +294,12 @@ def with_a_while_loop(denoiser, x, times, path, generator):
             x0, eps = denoiser(x, t)
             x = ddim_step(x0, eps, t, s, path, generator=generator)
             yield left[0], x, x0
+
+
+# --- one precision lower --------------------------------------------------------------------------------------------
+
+@mutant("ch04.sin_embed")
+def angles_in_bfloat16(t, dim, max_period=10_000.0):
+    i = torch.arange(dim // 2, dtype=torch.float32)
+    angles = (t.float()[..., None].bfloat16() * max_period ** (-i / (dim // 2)).bfloat16()).float()
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)

@@ -207,3 +207,11 @@ class ByEinsum(Attention2d):
         weights = torch.einsum("bqhd,bkhd->bhqk", q, k).div((C // self.heads) ** 0.5).softmax(dim=-1)
         mixed = torch.einsum("bhqk,bkhd->bqhd", weights, v).flatten(-2)
         return x + self.o(mixed).unflatten(1, (H, W)).permute(0, 3, 1, 2)
+
+
+@mutant("ch04.ResBlock")
+class WideningSkipStartsAtZero(ResBlock):
+    def __init__(self, in_channels, channels, width, dropout=0.0, groups=8):
+        super().__init__(in_channels, channels, width, dropout, groups)
+        if in_channels != channels:
+            zero_init(self.skip)

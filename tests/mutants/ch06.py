@@ -10,7 +10,8 @@ from minidiff.process.forward import expand_like, q_sample
 from minidiff.process.schedules import as_table
 from minidiff.process.targets import from_target, predict_x0, to_target
 from minidiff.process.variance import learned_variance, vlb_estimate, vlb_term
-from minidiff.process.weights import LEAST
+from minidiff.process.weights import LEAST, loss_weight
+from minidiff.process.zero_snr import zero_snr
 from tests.mutants import alternative, mutant
 
 
@@ -393,3 +394,23 @@ def term_by_term(net, x0, t, eps, alpha_bar, vlb_weight=1e-3):
         x0_hat = predict_x0(x_t, t, eps_hat, alpha_bar)
     terms = vlb_term(x0, x_t, x0_hat, learned_variance(mix, t, alpha_bar), t, alpha_bar)
     return (eps - eps_hat).pow(2).mean() + vlb_weight * (len(alpha_bar) - 1) * terms.mean()
+
+
+@mutant("ch06.cosine_betas")
+def clipped_from_below_too(T=1000, s=0.008, largest=0.999):
+    return as_table(ratios(curve(T, s)).clamp(min=1e-4, max=largest))
+
+
+@mutant("ch06.cosine_betas")
+def curve_in_float32(T=1000, s=0.008, largest=0.999):
+    return as_table(ratios(curve(T, s, u=torch.arange(T + 1) / T)).clamp(max=largest))
+
+
+@mutant("ch06.zero_snr")
+def root_in_float32(alpha_bar):
+    return zero_snr(alpha_bar.float().sqrt().double() ** 2)
+
+
+@mutant("ch06.loss_weight")
+def weights_in_the_type_of_the_input(weight, target, alpha, sigma):
+    return loss_weight(weight, target, alpha.float(), sigma.float()).double()

@@ -186,3 +186,16 @@ def by_the_ratio(sigma, sigma_data):
     ratio = sigma / sigma_data
     c_skip = 1 / (1 + ratio**2)
     return c_skip, sigma * c_skip.sqrt(), c_skip.sqrt() / sigma_data, sigma.log() / 4
+
+
+@mutant("ch08.karras_sigmas")
+def ramp_in_float32_cast_later(n, low, high, rho=7.0):
+    u = torch.linspace(0, 1, n).double()
+    levels = (high ** (1 / rho) + u * (low ** (1 / rho) - high ** (1 / rho))) ** rho
+    return torch.cat([levels, torch.zeros(1, dtype=torch.float64)])
+
+
+@mutant("ch08.lambda_grid")
+def lambdas_in_float32(path, n, first, last):
+    lam = torch.linspace(float(lambda_of(path, first)), float(lambda_of(path, last)), n)
+    return torch.cat([time_of(path, lam.double()), torch.zeros(1, dtype=torch.float64)])

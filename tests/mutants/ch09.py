@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from minidiff.process.flow import pair_of_velocity, rates, velocity_of
+from minidiff.process.flow import cfm_loss, pair_of_velocity, rates, velocity_of
 from minidiff.process.forward import expand_like
 from minidiff.samplers.flow import euler_flow
 from minidiff.samplers.step import final_sample
@@ -371,3 +371,8 @@ def joined_from_a_list(denoiser, shape, times, path, generator, walk=euler_flow,
             pass
         ends.append(x)
     return torch.vstack(ends), noise
+
+
+@mutant("ch09.cfm_loss")
+def velocity_asked_at_the_share_of_T(velocity, x0, t, eps, path):
+    return cfm_loss(lambda x, t: velocity(x, t / path.T), x0, t, eps, path)
