@@ -1,27 +1,31 @@
 """python -m minidiff train RECIPE: train a recipe, alone or under torchrun."""
 
-import json
 import os
+import shlex
+import signal
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 
 from minidiff.cli.options import positive, recipe, recipes
-from minidiff.recipes.run import train
-from minidiff.training.checkpoint import write_whole
+from minidiff.recipes.run import held_for, train
 from minidiff.training.device import pick_device
+from minidiff.training.interrupt import Interrupt
+from minidiff.training.parallel import only_first
 
 
 def add_parser(commands):
     parser = commands.add_parser("train", help="train a recipe", description="Train a recipe and keep the model in "
-                                 "OUT. Under torchrun every process takes its share of each batch.")
+                                 "OUT. Ctrl-C stops between two steps and keeps what is learned; --resume goes on. "
+                                 "Under torchrun every process takes its share of each batch.")
     parser.add_argument("recipe", metavar="RECIPE", nargs="?", default="mnist-flow",
                         help=f"{', '.join(recipes())}; default mnist-flow")
-    parser.add_argument("--preset", choices=["cpu", "cuda"], help="default: cuda where there is one")
+    parser.add_argument("--preset", choices=["cpu", "cuda"], help="net and settings made for it; default: the device's")
+    parser.add_argument("--device", help="cpu, cuda or mps; default: the preset's, else cuda where there is one")
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--minutes", type=positive(float), help="default: 10")
-    length.add_argument("--steps", type=positive(int))
+    length.add_argument("--minutes", type=positive(float), help="of the whole run, default 10")
+    length.add_argument("--steps", type=positive(int), help="of the whole run, instead of minutes")
     parser.add_argument("--data", choices=["mnist", "strokes"], default="mnist")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="folder, default out/RECIPE")
@@ -31,33 +35,63 @@ def add_parser(commands):
 
 def run(args):
     module, out = recipe(args.recipe), args.out or Path("out") / args.recipe
-    device = pick_device(args.preset)
-    prepare(out, args.resume)
+    device = pick_device(args.device or args.preset)
+    preset = args.preset or ("cuda" if device.type == "cuda" else "cpu")
+    length = {"steps": args.steps} if args.steps else {"minutes": args.minutes or 10}
     world, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
-    if world > 1:
-        if device.type == "cuda":
-            device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-            torch.cuda.set_device(device)
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        run = module.build(args.preset or device.type, args.data, args.seed, rank, world)
-        minutes = args.minutes or (None if args.steps else 10)
-        fitted, record = train(run, out, steps=args.steps, minutes=minutes, device=device, resume=args.resume)
-    finally:
         if world > 1:
+            device = join(device)
+        only_first(lambda: try_folder(out, args.resume))
+        made = module.build(preset, args.data, args.seed, rank, world)
+        with Interrupt() as stop:
+            fitted, _ = train(made, out, device=device, resume=args.resume, stop=stop, **length)
+    except Exception:
+        if rank > 0:  # the first process says it, once
+            return 2
+        raise
+    finally:
+        if dist.is_initialized():
             dist.destroy_process_group()
     if rank == 0:
-        write_whole(out / "model.json", json.dumps(record, indent=1) + "\n")
-        print(f"{fitted.steps} steps, {fitted.images} images in {fitted.seconds:.0f} s; "
-              f"model: {out / 'model.safetensors'}")
+        print(told(fitted, out, length))
+        if fitted.stopped:
+            print(f"stopped; to go on: {resume_command(args, out, preset, length)}")
+    return 128 + (stop.number or signal.SIGTERM) if fitted.stopped else 0
 
 
-def prepare(out, resume):
-    """See before training that `out` can be written, and that a run there is not lost. Raises OSError, ValueError."""
-    state = out / "state.safetensors"
-    if resume and not state.is_file():
-        raise ValueError(f"nothing to resume: there is no {state}")
-    if not resume and state.is_file():
-        raise ValueError(f"{out} holds a run already: go on with --resume, or choose another --out")
-    write_whole(out / ".writable", "")
-    (out / ".writable").unlink()
+def try_folder(out, resume):
+    """Raise what is wrong with the folder before data are loaded, as `held_for` does."""
+    with held_for(out, resume):
+        pass
+
+
+def join(device):
+    """Become one of the processes that torchrun started, and return the device of this one."""
+    if device.type == "mps":
+        raise ValueError("torchrun trains on CPUs or CUDA devices; device 'mps' is one, for one process")
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return device
+
+
+def told(fitted, out, length):
+    """What came of it, in a line or two."""
+    lines = [f"{fitted.steps} steps, {fitted.images} images in {fitted.seconds:.0f} s; "
+             f"model: {out / 'model.safetensors'}"]
+    if fitted.begun == fitted.steps and not fitted.stopped:
+        (unit, asked), = length.items()
+        had = f"{fitted.steps} steps" if unit == "steps" else f"{fitted.seconds / 60:.1f} minutes"
+        lines.insert(0, f"nothing left to train: the run in {out} has had {had}, and --{unit} {asked:g} is the length "
+                        "of the whole run, not of what is added; ask for more to go on")
+    return "\n".join(lines)
+
+
+def resume_command(args, out, preset, length):
+    """The command that goes on with this run to the length that was asked for."""
+    (unit, asked), = length.items()
+    words = ["python", "-m", "minidiff", "train", args.recipe, "--preset", preset, "--data", args.data, "--seed",
+             str(args.seed), f"--{unit}", str(asked), "--out", str(out), "--resume"]
+    return shlex.join(words + (["--device", args.device] if args.device else []))

@@ -1,6 +1,7 @@
 """What every recipe returns, and how a run is trained, described and kept."""
 
-import os
+import contextlib
+import json
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,8 +9,10 @@ from pathlib import Path
 
 import torch
 
-from minidiff.training.checkpoint import save_checkpoint
+from minidiff.training.checkpoint import save_checkpoint, write_whole
 from minidiff.training.fit import fit
+from minidiff.training.lock import alone_in
+from minidiff.training.parallel import only_first, ranks
 
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "checkpoints"
 
@@ -25,22 +28,45 @@ class Run:
     config: dict
 
 
-def train(run, out, *, steps=None, minutes=None, device="cpu", resume=False, progress=True):
-    """Train a run in the folder `out`: state.safetensors while it lasts, model.safetensors at its end.
+def train(run, out, *, steps=None, minutes=None, device="cpu", resume=False, progress=True, stop=None):
+    """Train a run in the folder `out`: state.safetensors while it lasts; model.safetensors and model.json at its end.
 
-    Returns (Fitted, record); the record says what was trained, for how long, and on what.
+    steps, minutes: the length of the whole run, with what was trained before a resume; stop: as in `fit`. Returns
+    (Fitted, record); the record says what was trained, for how long, and on what. Raises as `held_for` and `fit` do.
     """
     out = Path(out)
-    fitted = fit(run.net, run.loss_fn, run.batch_at, steps=steps, minutes=minutes, device=device, config=run.config,
-                 state_path=out / "state.safetensors", resume=resume, progress=progress, **run.fit)
-    record = run.config | {
-        "steps": fitted.steps, "images": fitted.images, "seconds": round(fitted.seconds, 1),
-        "images_per_second": round(fitted.images / fitted.seconds), "hardware": hardware(device),
-        "torch": torch.__version__, "loss_curve": thin(fitted.losses, 100),
-    }
-    if int(os.environ.get("RANK", 0)) == 0:
-        save_model(out / "model.safetensors", fitted.ema, run.config)
+    with contextlib.ExitStack() as held:
+        only_first(lambda: held.enter_context(held_for(out, resume)))
+        fitted = fit(run.net, run.loss_fn, run.batch_at, steps=steps, minutes=minutes, device=device, resume=resume,
+                     config=run.config, state_path=out / "state.safetensors", progress=progress, stop=stop, **run.fit)
+        record = run.config | {
+            "steps": fitted.steps, "images": fitted.images, "seconds": round(fitted.seconds, 1),
+            "compile_seconds": round(fitted.compile_seconds, 1), "compiled": fitted.compiled,
+            "precision": fitted.precision, "images_per_second": round(fitted.images / max(fitted.seconds, 1e-9)),
+            "hardware": hardware(device), "torch": torch.__version__, "loss_curve": thin(fitted.losses, 100),
+        }
+        if ranks()[1] == 0:
+            save_model(out / "model.safetensors", fitted.ema, run.config)
+            write_whole(out / "model.json", json.dumps(record, indent=1) + "\n")
     return fitted, record
+
+
+@contextlib.contextmanager
+def held_for(out, resume=False):
+    """Hold the folder `out` for one run that loses nothing that is there: entered before anything slow, or just tried.
+
+    Removes what was left by a process that was killed while it wrote. Raises ValueError when there is no run to resume
+    or one that would be overwritten, TrainingError while another run is there, CheckpointError if `out` is read-only.
+    """
+    state, model = out / "state.safetensors", out / "model.safetensors"
+    if resume and not state.is_file():
+        raise ValueError(f"nothing to resume: there is no {state}")
+    with alone_in(out):
+        if not resume and (state.is_file() or model.is_file()):
+            raise ValueError(f"{out} holds a run already: go on with --resume, or choose another --out")
+        for part in out.glob(".*.safetensors.*"):
+            part.unlink()
+        yield
 
 
 def save_model(path, net, config):
@@ -50,7 +76,7 @@ def save_model(path, net, config):
 
 def halved(value):
     """A float32 tensor in half precision if that moves it by at most 1 / 1024 of its largest entry; else as it is."""
-    if value.dtype != torch.float32:
+    if value.dtype != torch.float32 or value.numel() == 0:
         return value
     half = value.half()
     return half if ((half.float() - value).abs() <= value.abs().max() / 1024).all() else value

@@ -17,9 +17,8 @@ def write_whole(path, content):
 
     Raises CheckpointError when the folder cannot be written or the disk is full.
     """
-    path = Path(path)
+    path, temporary = Path(path), None
     content = content.encode() if isinstance(content, str) else content
-    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
@@ -29,10 +28,12 @@ def write_whole(path, content):
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
+        temporary = None
     except OSError as error:
+        raise CheckpointError(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)
-        raise CheckpointError(f"cannot write {path}: {error.strerror or error}") from None
 
 
 def save_checkpoint(path, tensors, config):

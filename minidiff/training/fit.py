@@ -4,22 +4,30 @@ import copy
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import torch
-import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
-from tqdm import tqdm
 
 from minidiff.data.batches import each, rows_of
-from minidiff.training.device import autocast
+from minidiff.training.compile import prepare_model
+from minidiff.training.device import autocast, channels_last, fast_kernels
 from minidiff.training.ema import ema_update
 from minidiff.training.errors import TrainingError
+from minidiff.training.parallel import agree, ranks
+from minidiff.training.progress import Progress
 from minidiff.training.state import load_state, save_state
+
+READ_EVERY = {"cpu": 1}  # on a card 20: reading a loss waits until the device has come to it
 
 
 @dataclass
 class Fitted:
-    """A trained net, its average, the loss of every step, and what it cost."""
+    """A trained net, its average, the loss of every step, and what it cost.
+
+    seconds: on the clock of training, with those before a resume; compile_seconds: before that clock started.
+    begun: the step that this run went on from; stopped: whether it ended before its length because it was asked to.
+    """
 
     net: torch.nn.Module
     ema: torch.nn.Module
@@ -27,6 +35,11 @@ class Fitted:
     steps: int
     seconds: float
     images: int
+    compile_seconds: float = 0.0
+    compiled: bool = False
+    precision: str = "float32"
+    begun: int = 0
+    stopped: bool = False
 
 
 def learning_rate(progress, step, lr, warmup=100, flat=0.5):
@@ -42,106 +55,131 @@ def step_generator(seed, step, rank=0):
     return torch.Generator().manual_seed(((seed * 1_000_003 + step) * 1009 + rank) % 2**63)
 
 
-def fit(net, loss_fn, batch_at, *, steps=None, minutes=None, lr=1e-3, warmup=100, flat=0.5, ema_decay=0.999,
-        clip=1.0, seed=0, device="cpu", precision="float32", compile=False, accumulate=1, weight_decay=0.0,
-        state_path=None, save_every=30.0, resume=False, config=None, progress=False, callback=None):
-    """Train `net` with AdamW (Loshchilov and Hutter 2019) for a number of steps or of minutes.
+def adamw(net, lr=1e-3, weight_decay=0.0):
+    """AdamW (Loshchilov and Hutter 2019) over all weights that are to be trained; in one kernel on CUDA."""
+    weights = [p for p in net.parameters() if p.requires_grad]
+    return torch.optim.AdamW(weights, lr, weight_decay=weight_decay, fused=any(p.is_cuda for p in weights))
 
-    loss_fn(net, batch, generator) -> (scalar, logs); batch_at(step) -> this rank's batch, a pure function of step.
-    steps or minutes: exactly one; under `minutes` the learning rate follows the clock. lr, warmup, flat: see
-    `learning_rate`. clip: largest gradient norm. accumulate: batches a step. state_path: where the state is saved every
-    `save_every` seconds and at the end; resume goes on from it. config: a description kept in that state, which must be
-    the same on resume. progress: a bar with loss and images/s. callback(step, loss, ema) after each step.
-    With torch.distributed initialised, gradients are averaged over the ranks, and rank 0 saves. Returns `Fitted`.
-    Raises TrainingError when the loss is not finite (the saved state stays as it was), ValueError on bad arguments.
+
+def fit(net, loss_fn, batch_at, *, steps=None, minutes=None, optimizer=adamw, lr=1e-3, warmup=100, flat=0.5,
+        ema_decay=0.999, clip=1.0, seed=0, device="cpu", precision="float32", compile=False, accumulate=1,
+        weight_decay=0.0, state_path=None, save_every=30.0, resume=False, config=None, progress=False, callback=None,
+        stop=None):
+    """Train `net` for a number of steps or of minutes. Returns `Fitted`.
+
+    loss_fn(net, batch, generator) -> (scalar, logs); batch_at(step) -> this rank's batch, a tensor or a dict of tensors
+    (put the step in where the loss has to know it), a pure function of step. steps or minutes: exactly one, the length
+    of the whole run; under `minutes` the learning rate follows the clock. optimizer(net, lr, weight_decay) -> a
+    torch.optim.Optimizer; each of its groups keeps its own lr as the peak of `learning_rate` (with warmup and flat).
+    clip: largest gradient norm. precision, compile: as in `prepare_model`, before the clock starts. accumulate: batches
+    a step. state_path: where the state is saved every `save_every` seconds and at the end; resume goes on from it.
+    config: a description kept in that state, which must be the same on resume. progress: a bar, or a line a minute.
+    callback(step, loss, ema) after each step, the loss a tensor: reading it waits for the device. stop(): asked before
+    each step; once true, the run ends there as at its length. With torch.distributed initialised, gradients are
+    averaged over the ranks, and rank 0 saves. Raises TrainingError when the loss is not finite (the saved state stays
+    as it was), CheckpointError when the state cannot be read or written, ValueError on bad arguments.
     """
+    _check_length(steps, minutes)
+    device, config, (world, rank) = torch.device(device), config or {}, ranks()
+    net = channels_last(net.to(device)).train()
+    ema = copy.deepcopy(net).eval().requires_grad_(False)
+    optimizer = optimizer(net, lr, weight_decay)
+    peaks, losses, pending = [group["lr"] for group in optimizer.param_groups], [], []
+    parts = {"nets": {"net": net, "ema": ema}, "optimizers": {"optimizer": optimizer}}
+    past = {"seconds": 0.0, "images": 0, "compile_seconds": 0.0, "compiled": compile, "precision": precision}
+    if resume:
+        losses, saved = load_state(state_path, **parts)
+        if saved["config"] != config:
+            raise TrainingError(f"{state_path} is from another run: it says {saved['config']}, asked for is {config}")
+        past |= saved
+    total, every = steps or 60 * minutes, READ_EVERY.get(device.type, 20)
+    one_pass = partial(_add_gradients, loss_fn=loss_fn, batch_at=batch_at, accumulate=accumulate, seed=seed, rank=rank,
+                       device=device)
+    with fast_kernels(device):
+        ready = prepare_model(net, partial(one_pass, step=len(losses)), device, compile=past["compiled"], steps=steps,
+                              precision=past["precision"], seconds=minutes and 60 * minutes)
+        model = DistributedDataParallel(ready.model) if world > 1 else ready.model
+        run = Fitted(net, ema, losses, len(losses), past["seconds"], past["images"],
+                     past["compile_seconds"] + ready.seconds, ready.compiled, ready.precision, begun=len(losses))
+        bar = Progress(total, *(("steps", run.steps) if steps else ("s", run.seconds)), progress and rank == 0)
+        start, saved_at = time.monotonic() - run.seconds, time.monotonic()
+        while True:
+            if world == 1 or run.steps % every == 0:  # agreeing waits for the device
+                run.seconds, run.stopped = agree(time.monotonic() - start, stop is not None and stop())
+            done = run.steps if steps else run.seconds
+            if done >= total or run.stopped:
+                break
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["lr"] = learning_rate(done / total, run.steps, peak, warmup, flat)
+            optimizer.zero_grad(set_to_none=True)
+            loss, seen = one_pass(model, ready.precision, step=run.steps)
+            torch.nn.utils.clip_grad_norm_(net.parameters(), clip)
+            optimizer.step()
+            ema_update(ema, net, run.steps, ema_decay)
+            run.steps, run.images = run.steps + 1, run.images + world * seen
+            pending.append(loss)
+            if run.steps % every == 0:
+                _read(pending, run, state_path)
+            bar.update(run.steps if steps else time.monotonic() - start, partial(_words, run, start))
+            if callback is not None:
+                callback(run.steps, loss, ema)
+            if time.monotonic() - saved_at > save_every and not pending:
+                _save(state_path, parts, run, config, time.monotonic() - start, rank)
+                saved_at = time.monotonic()
+        _read(pending, run, state_path)
+        run.seconds, run.stopped = time.monotonic() - start, bool(run.stopped)
+        bar.close()
+        _save(state_path, parts, run, config, run.seconds, rank)
+    net.eval()
+    return run
+
+
+def _check_length(steps, minutes):
     if (steps is None) == (minutes is None):
         raise ValueError(f"give steps or minutes, one of the two: got steps = {steps}, minutes = {minutes}")
     if (steps if minutes is None else minutes) <= 0:
         raise ValueError(f"steps and minutes must be positive, got steps = {steps}, minutes = {minutes}")
-    device = torch.device(device)
-    world, rank = (dist.get_world_size(), dist.get_rank()) if dist.is_initialized() else (1, 0)
-    net = net.to(device, memory_format=torch.channels_last).train()
-    ema = copy.deepcopy(net).eval().requires_grad_(False)
-    optimizer = torch.optim.AdamW(net.parameters(), lr, weight_decay=weight_decay, fused=device.type == "cuda")
-    losses, spent, images, config = [], 0.0, 0, config or {}
-    if resume:
-        losses, saved = load_state(state_path, net, ema, optimizer)
-        if saved["config"] != config:
-            raise TrainingError(f"{state_path} is from another run: it says {saved['about']}, asked for is {config}")
-        spent, images = saved["seconds"], saved["images"]
-    model = torch.compile(net) if compile else net
-    if world > 1:
-        model = DistributedDataParallel(model)
-
-    def save(step):
-        if state_path is not None and rank == 0:
-            save_state(state_path, net, ema, optimizer, losses,
-                       {"config": config, "step": step, "seconds": spent + clock(), "images": images})
-
-    start, clock, saved_at = time.monotonic(), lambda: time.monotonic() - start, 0.0
-    step, pending = len(losses), []
-    total = steps if steps is not None else 60 * minutes
-    bar = tqdm(total=total, initial=round(step if steps else spent), disable=not progress or rank > 0,
-               unit="steps" if steps else "s", mininterval=0.5,
-               bar_format="{l_bar}{bar}| {n:.0f}/{total:.0f} {unit}, {remaining} left{postfix}")
-    while (done := (step if steps is not None else _same_everywhere(spent + clock(), world))) < total:
-        optimizer.param_groups[0]["lr"] = learning_rate(done / total, step, lr, warmup, flat)
-        optimizer.zero_grad(set_to_none=True)
-        parts = range(step * accumulate, (step + 1) * accumulate)
-        loss, seen = _add_gradients(model, loss_fn, batch_at, parts, seed, rank, device, precision)
-        images += seen * world
-        torch.nn.utils.clip_grad_norm_(net.parameters(), clip)
-        pending.append(loss)
-        optimizer.step()
-        ema_update(ema, net, step, ema_decay)
-        step += 1
-        if device.type == "cpu" or step % 20 == 0:  # reading a loss waits for the device
-            _read(pending, losses, step, state_path)
-            recent = losses[-50:]
-            rate = images / (spent + clock())
-            bar.set_postfix_str(f"loss {sum(recent) / len(recent):.4f}, {rate:.0f} images/s", refresh=False)
-        bar.update(1 if steps is not None else max(0, min(total, spent + clock()) - bar.n))
-        if callback is not None:
-            callback(step, float(loss), ema)
-        if clock() - saved_at > save_every and not pending:
-            save(step)
-            saved_at = clock()
-    _read(pending, losses, step, state_path)
-    bar.close()
-    save(step)
-    return Fitted(net.eval(), ema, losses, step, spent + clock(), images)
 
 
-def _add_gradients(model, loss_fn, batch_at, parts, seed, rank, device, precision):
-    """Leave the mean gradient over some batches in the parameters. Returns (mean loss, how many images)."""
+def _add_gradients(model, precision, step, *, loss_fn, batch_at, accumulate, seed, rank, device):
+    """Leave the mean gradient over the batches of a step in the weights. Returns (mean loss, how many images)."""
     loss, images = 0.0, 0
-    for index in parts:
-        batch = batch_at(index)
+    for index in range(step * accumulate, (step + 1) * accumulate):
+        batch = each(partial(_move, device=device), batch_at(index))
         with autocast(device, precision):
-            part_loss, _ = loss_fn(model, each(lambda x: x.to(device), batch), step_generator(seed, index, rank))
-        (part_loss / len(parts)).backward()
-        loss = loss + part_loss.detach() / len(parts)
+            part_loss, _ = loss_fn(model, batch, step_generator(seed, index, rank))
+        (part_loss / accumulate).backward()
+        loss = loss + part_loss.detach() / accumulate
         images += rows_of(batch)
     return loss, images
 
 
-def _read(pending, losses, step, state_path):
-    """Move the losses of the last steps to the CPU; a loss that is not finite ends the run."""
-    values = [float(value) for value in pending]
+def _move(x, device):
+    """A tensor on the device; to CUDA by way of pinned memory, so that the copy waits for nothing."""
+    if device.type == "cuda" and not x.is_cuda:
+        return x.pin_memory().to(device, non_blocking=True)
+    return x.to(device)
+
+
+def _read(pending, run, state_path):
+    """Move the losses of the last steps to the CPU, all at once; a loss that is not finite ends the run."""
+    values = torch.stack(pending).tolist() if pending else []
     pending.clear()
     if not all(math.isfinite(value) for value in values):
         kept = f"; the state before it is kept in {state_path}" if state_path else ""
         raise TrainingError(f"the loss became {next(v for v in values if not math.isfinite(v))} within the last "
-                            f"{len(values)} steps before step {step}{kept}; try a lower learning rate")
-    losses.extend(values)
+                            f"{len(values)} steps before step {run.steps}{kept}; try a lower learning rate")
+    run.losses.extend(values)
 
 
-def _same_everywhere(seconds, world):
-    """The clock of rank 0, so that all ranks stop at the same step."""
-    if world == 1:
-        return seconds
-    clock = torch.tensor([seconds], dtype=torch.float64)
-    clock = clock.cuda() if dist.get_backend() == "nccl" else clock
-    dist.broadcast(clock, src=0)
-    return clock.item()
+def _words(run, start):
+    recent = run.losses[-50:] or [math.nan]
+    rate = run.images / max(time.monotonic() - start, 1e-9)
+    return f"loss {sum(recent) / len(recent):.4f}, {rate:.0f} images/s"
+
+
+def _save(state_path, parts, run, config, seconds, rank):
+    if state_path is not None and rank == 0:
+        save_state(state_path, **parts, losses=run.losses, config={
+            "config": config, "step": run.steps, "seconds": seconds, "images": run.images,
+            "compile_seconds": run.compile_seconds, "compiled": run.compiled, "precision": run.precision})

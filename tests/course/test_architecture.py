@@ -15,7 +15,7 @@ RUNTIME = {"numpy", "torch", "scipy", "matplotlib", "tqdm", "safetensors", "mini
 
 # What a room may import beside itself. Rooms that are not named (recipes, exercises, the tools) may import them all.
 ROOMS = {
-    "process": set(), "models": set(), "data": set(), "training": set(), "plotting": set(),
+    "process": set(), "models": set(), "data": set(), "training": {"data"}, "plotting": set(),
     "samplers": {"process"}, "evaluation": {"process", "models", "training", "samplers"},
 }
 

@@ -1,0 +1,38 @@
+"""Several processes that train one net: who am I, and on what do we agree? With one process, all of it is plain."""
+
+import torch
+import torch.distributed as dist
+
+
+def ranks():
+    """(world, rank): how many processes train together, and which one this is."""
+    return (dist.get_world_size(), dist.get_rank()) if dist.is_initialized() else (1, 0)
+
+
+def agree(*values):
+    """The largest of each value over all processes, so that all do the same at the same step: floats in, floats out."""
+    if ranks()[0] == 1:
+        return values
+    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+    largest = torch.tensor(values, dtype=torch.float64, device=device)
+    dist.all_reduce(largest, op=dist.ReduceOp.MAX)
+    return largest.tolist()
+
+
+def only_first(action):
+    """Call `action` in process 0 while the others wait; where it raises, it raises in all of them.
+
+    Returns what the action returns, in the others None. For files, which several processes must not make at once.
+    """
+    world, rank = ranks()
+    result, failed = None, [None]
+    if rank == 0:
+        try:
+            result = action()
+        except Exception as error:
+            failed = [error]
+    if world > 1:
+        dist.broadcast_object_list(failed, src=0)
+    if failed[0] is not None:
+        raise failed[0]
+    return result
