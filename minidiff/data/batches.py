@@ -25,8 +25,8 @@ class Batches:
     """
 
     def __init__(self, images, size, seed, rank=0, world=1):
-        lengths = {len(x) for x in images.values()} if isinstance(images, dict) else {len(images)}
-        if len(lengths) > 1:
+        self._tensors = list(images.values()) if isinstance(images, dict) else [images]
+        if len(lengths := {len(x) for x in self._tensors}) > 1:
             raise ValueError(f"the tensors of images must have the same number of rows, got {sorted(lengths)}")
         if rows_of(images) == 0:
             raise ValueError("images must hold at least one image, got none")
@@ -60,15 +60,14 @@ class Batches:
 
         A step then waits for no copy. The order is drawn on the CPU, so a seed means the same batches on any device.
         """
-        tensors = self.images.values() if isinstance(self.images, dict) else [self.images]
-        if sum(x.numel() * x.element_size() for x in tensors) > free_bytes(device) / 2:
+        if sum(x.numel() * x.element_size() for x in self._tensors) > free_bytes(device) / 2:
             return self
         return Batches(each(lambda x: x.to(device), self.images), self.size, self.seed, self.rank, self.world)
 
     def _shuffled(self, epoch):
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + epoch) % 2**63)
         order = torch.randperm(rows_of(self.images), generator=generator)
-        return order.to(next(iter(self.images.values())).device if isinstance(self.images, dict) else self.images.device)
+        return order.to(self._tensors[0].device)
 
 
 def free_bytes(device):

@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minidiff.data.batches import Batches
+from minidiff.data import batches as data_batches
+from minidiff.data.batches import Batches, rows_of
 
 SIZES = st.tuples(st.integers(1, 40), st.integers(1, 12), st.integers(1, 4), st.integers(0, 2**40))
 
@@ -71,3 +72,36 @@ def test_per_epoch_steps_see_every_image(n, size, per_epoch):
 def test_sizes_that_do_not_fit_are_refused(arguments, reason):
     with pytest.raises(ValueError, match=reason):
         Batches(**{"images": torch.arange(9), "seed": 0} | arguments)
+
+
+def named(n):
+    return {"x": torch.arange(n) * 10, "label": torch.arange(n)}
+
+
+def test_tensors_of_a_dict_are_cut_as_one():
+    whole, plain = Batches(named(20), 6, seed=1), Batches(torch.arange(20), 6, seed=1)
+    for step in range(8):
+        batch = whole.at(step)
+        assert torch.equal(batch["label"], plain.at(step)) and torch.equal(batch["x"], 10 * batch["label"])
+    assert whole.per_epoch == 4 and rows_of(batch) == 6
+    with pytest.raises(ValueError, match=r"same number of rows, got \[3, 4\]"):
+        Batches({"x": torch.zeros(3), "label": torch.zeros(4)}, 2, seed=0)
+    with pytest.raises(ValueError, match="at least one image"):
+        Batches({"x": torch.zeros(0)}, 2, seed=0)
+
+
+@pytest.mark.parametrize("images", [torch.arange(20), named(20)])
+def test_images_move_to_a_device_with_room_for_twice_as_much_and_their_order_stays(monkeypatch, images):
+    room = 2 * 20 * 8 * (2 if isinstance(images, dict) else 1)
+    here = Batches(images, 6, seed=1, rank=1, world=2)
+    monkeypatch.setattr(data_batches, "free_bytes", lambda device: room - 1)
+    assert here.to("cpu") is here
+    monkeypatch.setattr(data_batches, "free_bytes", lambda device: room)
+    there = here.to("cpu")
+    assert there is not here and (there.size, there.seed, there.rank, there.world) == (6, 1, 1, 2)
+    assert all(torch.equal(there.indices(step), here.indices(step)) for step in range(9))
+
+
+def test_room_on_a_card_is_what_cuda_says_and_elsewhere_no_limit(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 2000))
+    assert data_batches.free_bytes("cuda") == 1000 and data_batches.free_bytes("cpu") == float("inf")
