@@ -5,14 +5,7 @@ import shlex
 import signal
 from pathlib import Path
 
-import torch
-import torch.distributed as dist
-
-from minidiff.cli.options import positive, recipe, recipes
-from minidiff.recipes.run import held_for, train
-from minidiff.training.device import pick_device
-from minidiff.training.interrupt import Interrupt
-from minidiff.training.parallel import only_first
+from minidiff.cli.options import positive
 
 
 def add_parser(commands):
@@ -20,13 +13,13 @@ def add_parser(commands):
                                  "OUT. Ctrl-C stops between two steps and keeps what is learned; --resume goes on. "
                                  "Under torchrun every process takes its share of each batch.")
     parser.add_argument("recipe", metavar="RECIPE", nargs="?", default="mnist-flow",
-                        help=f"{', '.join(recipes())}; default mnist-flow")
+                        help="the name of a file in minidiff/recipes; default mnist-flow")
     parser.add_argument("--preset", choices=["cpu", "cuda"], help="net and settings made for it; default: the device's")
     parser.add_argument("--device", help="cpu, cuda or mps; default: the preset's, else cuda where there is one")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=positive(float), help="of the whole run, default 10")
     length.add_argument("--steps", type=positive(int), help="of the whole run, instead of minutes")
-    parser.add_argument("--data", choices=["mnist", "strokes"], default="mnist")
+    parser.add_argument("--data", default="mnist", help="a data set that fits the recipe, default mnist")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="folder, default out/RECIPE")
     parser.add_argument("--resume", action="store_true", help="go on from OUT/state.safetensors")
@@ -34,7 +27,12 @@ def add_parser(commands):
 
 
 def run(args):
-    module, out = recipe(args.recipe), args.out or Path("out") / args.recipe
+    from minidiff.recipes.recipe import build, find
+    from minidiff.recipes.run import train
+    from minidiff.training.device import pick_device
+    from minidiff.training.interrupt import Interrupt
+    from minidiff.training.parallel import join, leave, only_first
+    recipe, out = find(args.recipe), args.out or Path("out") / args.recipe
     device = pick_device(args.device or args.preset)
     preset = args.preset or ("cuda" if device.type == "cuda" else "cpu")
     length = {"steps": args.steps} if args.steps else {"minutes": args.minutes or 10}
@@ -43,7 +41,7 @@ def run(args):
         if world > 1:
             device = join(device)
         only_first(lambda: try_folder(out, args.resume))
-        made = module.build(preset, args.data, args.seed, rank, world)
+        made = build(recipe, preset, args.data, args.seed, rank, world, device)
         with Interrupt() as stop:
             fitted, _ = train(made, out, device=device, resume=args.resume, stop=stop, **length)
     except Exception:
@@ -51,8 +49,7 @@ def run(args):
             return 2
         raise
     finally:
-        if dist.is_initialized():
-            dist.destroy_process_group()
+        leave()
     if rank == 0:
         print(told(fitted, out, length))
         if fitted.stopped:
@@ -62,19 +59,9 @@ def run(args):
 
 def try_folder(out, resume):
     """Raise what is wrong with the folder before data are loaded, as `held_for` does."""
+    from minidiff.recipes.run import held_for
     with held_for(out, resume):
         pass
-
-
-def join(device):
-    """Become one of the processes that torchrun started, and return the device of this one."""
-    if device.type == "mps":
-        raise ValueError("torchrun trains on CPUs or CUDA devices; device 'mps' is one, for one process")
-    if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-        torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    return device
 
 
 def told(fitted, out, length):

@@ -90,11 +90,12 @@ def find(name):
     return importlib.import_module(f"minidiff.recipes.{name.replace('-', '_')}").RECIPE
 
 
-def build(recipe, preset="cpu", data="mnist", seed=0, rank=0, world=1, **changes):
+def build(recipe, preset="cpu", data="mnist", seed=0, rank=0, world=1, device="cpu", **changes):
     """The run of a recipe: a new net, its loss and its batches, ready for `train`.
 
-    data: the name of a data set, or a folder of pictures; changes: other values for constants of the recipe. Raises
-    DataError, and ValueError for a preset, a constant or a value that does not exist.
+    data: the name of a data set, or a folder of pictures; device: where its batches lie, if they all fit there;
+    changes: other values for constants of the recipe. Raises DataError, and ValueError for a preset, a constant or a
+    value that does not exist.
     """
     if preset not in recipe.presets:
         raise ValueError(f"preset must be one of {', '.join(recipe.presets)}, got {preset!r}")
@@ -106,7 +107,7 @@ def build(recipe, preset="cpu", data="mnist", seed=0, rank=0, world=1, **changes
     tensors, facts = recipe.data(config)
     config |= facts
     torch.manual_seed(seed)
-    batches = recipe.batches(tensors, chosen["batch"], seed, rank, world)
+    batches = recipe.batches(tensors, chosen["batch"], seed, rank, world).to(device)
     return Run(recipe.net(config), recipe.loss(config), batches.at, chosen["fit"] | {"seed": seed}, config)
 
 

@@ -1,7 +1,26 @@
 """Several processes that train one net: who am I, and on what do we agree? With one process, all of it is plain."""
 
+import os
+
 import torch
 import torch.distributed as dist
+
+
+def join(device):
+    """Become one of the processes that torchrun started; returns the device of this one. ValueError on MPS."""
+    if device.type == "mps":
+        raise ValueError("device 'mps' trains one process; under torchrun take 'cpu' or 'cuda'")
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return device
+
+
+def leave():
+    """Be one process again, if there were others."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def ranks():

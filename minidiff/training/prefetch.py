@@ -26,6 +26,10 @@ class Prefetch:
                 self.coming[new] = self.thread.submit(self.batch_at, new)
         return self.coming.pop(step).result()
 
+    def to(self, device):
+        """Itself: what is made anew for every step moves to a device when it is used."""
+        return self
+
     def close(self):
         """End the thread; batches that nobody has asked for are given up."""
         self.thread.shutdown(cancel_futures=True)
