@@ -1,0 +1,45 @@
+"""Every net of the course is one graph to torch.compile: no check of values, no surprise on the way, breaks it."""
+
+import pytest
+import torch
+
+from minidiff.models.gan import GAN
+from minidiff.models.mlp import MLP
+from minidiff.models.unet import UNet
+from minidiff.models.vae import VAE
+from minidiff.recipes.recipe import find, names
+
+
+def narrow(options):
+    """The same kinds of layers in the same places, as few and as narrow as can be: tracing takes time by the layer."""
+    small = {"channels": [8, 8], "blocks": 1, "width": 16}
+    return options | small if "channels" in options else options
+
+
+def nets():
+    """{name: (net, what it is called with)}: of every recipe and preset those that differ, and those without a recipe."""
+    found = {"GAN": (GAN(), torch.zeros(2, 196), torch.zeros(2, 16)), "MLP": (MLP(), torch.zeros(2, 2), torch.ones(2)),
+             "VAE": (VAE(), torch.zeros(2, 196), torch.zeros(2, 16))}
+    for name in names():
+        for preset, chosen in find(name).presets.items():
+            config = find(name).config | {"net": narrow(chosen["net"]), "shape": [1, 28, 28], "classes": 10}
+            net = find(name).net(config)
+            if str(net) not in [str(other) for other, *_ in found.values()]:
+                time = [torch.ones(2)] if isinstance(net, UNet) else []
+                found[f"{name} {preset}"] = net, torch.zeros(2, 1, 28, 28), *time
+    return found
+
+
+NETS = nets()
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_net_is_one_graph(name):
+    net, *given = NETS[name]
+    cond = {"label": torch.tensor([3, 10])} if getattr(net, "embed", None) and "label" in net.embed.extra else {}
+    torch._dynamo.reset()
+    with torch.no_grad():
+        for p in net.parameters():
+            p.add_(0.02 * torch.randn(p.shape, generator=torch.Generator().manual_seed(0)))
+        traced, plain = torch.compile(net, fullgraph=True, backend="eager")(*given, **cond), net(*given, **cond)
+    torch.testing.assert_close(traced, plain, rtol=1e-5, atol=1e-5)
