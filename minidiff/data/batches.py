@@ -16,6 +16,13 @@ def rows_of(batch):
     return len(next(iter(batch.values())) if isinstance(batch, dict) else batch)
 
 
+def moved(x, device):
+    """A tensor on the device; to CUDA by way of pinned memory, so that the copy waits for nothing."""
+    if torch.device(device).type == "cuda" and not x.is_cuda:
+        return x.pin_memory().to(device, non_blocking=True)
+    return x.to(device)
+
+
 class Batches:
     """The endless sequence of shuffled epochs of `images`, cut into batches.
 
@@ -66,8 +73,7 @@ class Batches:
 
     def _shuffled(self, epoch):
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + epoch) % 2**63)
-        order = torch.randperm(rows_of(self.images), generator=generator)
-        return order.to(self._tensors[0].device)
+        return moved(torch.randperm(rows_of(self.images), generator=generator), self._tensors[0].device)
 
 
 def free_bytes(device):

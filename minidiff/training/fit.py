@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
-from minidiff.data.batches import each, rows_of
+from minidiff.data.batches import each, moved, rows_of
 from minidiff.training.compile import prepare_model
 from minidiff.training.device import autocast, channels_last, fast_kernels
 from minidiff.training.ema import ema_update
@@ -145,20 +145,13 @@ def _add_gradients(model, precision, step, *, loss_fn, batch_at, accumulate, see
     """Leave the mean gradient over the batches of a step in the weights. Returns (mean loss, how many images)."""
     loss, images = 0.0, 0
     for index in range(step * accumulate, (step + 1) * accumulate):
-        batch = each(partial(_move, device=device), batch_at(index))
+        batch = each(partial(moved, device=device), batch_at(index))
         with autocast(device, precision):
             part_loss, _ = loss_fn(model, batch, step_generator(seed, index, rank))
         (part_loss / accumulate).backward()
         loss = loss + part_loss.detach() / accumulate
         images += rows_of(batch)
     return loss, images
-
-
-def _move(x, device):
-    """A tensor on the device; to CUDA by way of pinned memory, so that the copy waits for nothing."""
-    if device.type == "cuda" and not x.is_cuda:
-        return x.pin_memory().to(device, non_blocking=True)
-    return x.to(device)
 
 
 def _read(pending, run, state_path):
