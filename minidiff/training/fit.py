@@ -69,8 +69,8 @@ def fit(net, loss_fn, batch_at, *, steps=None, minutes=None, optimizer=adamw, lr
 
     loss_fn(net, batch, generator) -> (scalar, logs); batch_at(step) -> this rank's batch, a tensor or a dict of tensors
     (put the step in where the loss has to know it), a pure function of step. steps or minutes: exactly one, the length
-    of the whole run; under `minutes` the learning rate follows the clock. optimizer(net, lr, weight_decay) -> a
-    torch.optim.Optimizer; each of its groups keeps its own lr as the peak of `learning_rate` (with warmup and flat).
+    of the whole run; under `minutes` the learning rate follows the clock. optimizer(net, lr, weight_decay) -> one
+    torch.optim.Optimizer or several; each of their groups keeps its lr as the peak of `learning_rate` (warmup, flat).
     clip: largest gradient norm. precision, compile: as in `prepare_model`, before the clock starts. accumulate: batches
     a step. state_path: where the state is saved every `save_every` seconds and at the end; resume goes on from it.
     config: a description kept in that state, which must be the same on resume. progress: a bar, or a line a minute.
@@ -83,15 +83,17 @@ def fit(net, loss_fn, batch_at, *, steps=None, minutes=None, optimizer=adamw, lr
     device, config, (world, rank) = torch.device(device), config or {}, ranks()
     net = channels_last(net.to(device)).train()
     ema = copy.deepcopy(net).eval().requires_grad_(False)
-    optimizer = optimizer(net, lr, weight_decay)
-    peaks, losses, pending = [group["lr"] for group in optimizer.param_groups], [], []
-    parts = {"nets": {"net": net, "ema": ema}, "optimizers": {"optimizer": optimizer}}
+    made = optimizer(net, lr, weight_decay)
+    optimizers = made if isinstance(made, (list, tuple)) else [made]
+    losses, pending, parts = [], [], {"nets": {"net": net, "ema": ema}, "optimizers": {
+        f"optimizer{i or ''}": one for i, one in enumerate(optimizers)}}
     past = {"seconds": 0.0, "images": 0, "compile_seconds": 0.0, "compiled": compile, "precision": precision}
     if resume:
         losses, saved = load_state(state_path, **parts)
         if saved["config"] != config:
             raise TrainingError(f"{state_path} is from another run: it says {saved['config']}, asked for is {config}")
         past |= saved
+    peaks = [(group, group["lr"]) for one in optimizers for group in one.param_groups]
     total, every = steps or 60 * minutes, READ_EVERY.get(device.type, 20)
     one_pass = partial(_add_gradients, loss_fn=loss_fn, batch_at=batch_at, accumulate=accumulate, seed=seed, rank=rank,
                        device=device)
@@ -109,12 +111,13 @@ def fit(net, loss_fn, batch_at, *, steps=None, minutes=None, optimizer=adamw, lr
             done = run.steps if steps else run.seconds
             if done >= total or run.stopped:
                 break
-            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+            for group, peak in peaks:
                 group["lr"] = learning_rate(done / total, run.steps, peak, warmup, flat)
-            optimizer.zero_grad(set_to_none=True)
+            net.zero_grad(set_to_none=True)
             loss, seen = one_pass(model, ready.precision, step=run.steps)
             torch.nn.utils.clip_grad_norm_(net.parameters(), clip)
-            optimizer.step()
+            for one in optimizers:
+                one.step()
             ema_update(ema, net, run.steps, ema_decay)
             run.steps, run.images = run.steps + 1, run.images + world * seen
             pending.append(loss)

@@ -171,6 +171,22 @@ def test_every_group_of_weights_has_its_own_learning_rate():
     assert torch.equal(fitted[3].weight, start[3].weight) and not torch.equal(fitted[0].weight, start[0].weight)
 
 
+def two_optimizers(net, lr, weight_decay):
+    return (torch.optim.SGD(net[0].parameters(), 10 * lr, momentum=0.9),
+            torch.optim.AdamW(net[3].parameters(), lr, weight_decay=weight_decay))
+
+
+def test_two_optimisers_share_a_net_and_go_on_to_the_bit(tmp_path):
+    given = {"steps": 12, "warmup": 3, "optimizer": two_optimizers}
+    whole = fit(net(), loss_fn, batch_at, **given)
+    assert not torch.equal(whole.net[0].weight, net()[0].weight)
+    assert not torch.equal(whole.net[3].weight, net()[3].weight)
+    with pytest.raises(Stop):
+        fit(net(), loss_fn, batch_at, state_path=tmp_path / "state", save_every=0.0, callback=stop_after(6), **given)
+    resumed = fit(net(), loss_fn, batch_at, state_path=tmp_path / "state", resume=True, **given)
+    assert resumed.begun == 5 and torch.equal(all_weights(resumed), all_weights(whole))
+
+
 def test_weights_that_are_frozen_stay():
     start, trained = net(), net()
     trained[0].requires_grad_(False)
