@@ -43,7 +43,9 @@ def modules_until(chapter):
     return [m for m in modules() if homes(m)[0] in CHAPTERS and homes(m)[0] <= chapter]
 
 
+@functools.cache
 def parsed(module):
+    """The syntax tree of a module; all who ask share it, and change nothing in it."""
     return ast.parse(modules()[module].read_text())
 
 
