@@ -58,8 +58,8 @@ def test_a_bug_is_caught_by_every_test_that_its_entry_names(name, tmp_path):
     changed = with_bug(entry, (ROOT / entry["file"]).read_text())
     folder = copy_of_package(tmp_path, set(modules()), chapters)
     (folder / entry["file"]).write_text(changed)
-    code, output = run_tests(folder, *entry["caught_by"])
-    failed = re.findall(r"^FAILED (\S+?)(?:\[.*?\])?(?: - (\w+)|$)", output, re.MULTILINE)
+    code, output = run_tests(folder, *entry["caught_by"], "--assert=plain", "--tb=line")
+    failed = re.findall(r"^FAILED (\S+?)(?:\[.*\])?(?: - (\w+).*)?$", output, re.MULTILINE)
     assert code == 1 and {test for test, _ in failed} == set(entry["caught_by"]), f"{entry['bug']}\n{output}"
     assert {error for _, error in failed} & set(NOT_A_BUG) == set(), f"tests/museum/{name}.toml is stale:\n{output}"
     used = [line.split(maxsplit=1)[1] for line in (folder / "used.txt").read_text().splitlines()]

@@ -4,6 +4,7 @@ To load torch, scipy and matplotlib takes seconds of a core, and a fork takes no
 of minidiff loaded, and nothing that another fork did.
 """
 
+import atexit
 import functools
 import json
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 SERVE = '''
-import importlib, json, os, signal, sys, traceback
+import gc, importlib, json, os, signal, sys, traceback
 import hypothesis, matplotlib.pyplot, nbclient, nbformat, pytest, scipy.integrate, scipy.optimize, scipy.stats, torch
 
 def serve(job):
@@ -38,6 +39,7 @@ for line in sys.stdin:
     job = json.loads(line)
     for name in job["load"]:
         importlib.import_module(name)
+    gc.freeze()  # a fork that collects garbage looks at what is its own
     if not (child := os.fork()):
         code = serve(job)
         sys.stdout.flush(), sys.stderr.flush()
@@ -50,8 +52,10 @@ for line in sys.stdin:
 def server():
     """The process that is forked: one for each process of pytest, started when it is first asked for."""
     environment = {**os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
-    return subprocess.Popen([sys.executable, "-c", SERVE], env=environment, text=True, stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-c", SERVE], env=environment, text=True, stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE)
+    atexit.register(process.communicate)  # its input ends, and so does it
+    return process
 
 
 def run(folder, code, load=(), **environment):
@@ -71,7 +75,7 @@ def run(folder, code, load=(), **environment):
 
 
 def run_tests(folder, *arguments, load=()):
-    """pytest in a copy of the repository, made by `tree.copy_of_package`. Returns (exit status, what it said)."""
-    options = "-q -p where -p no:nbval -p no:xdist -p no:cacheprovider -rfE --tb=short --color=no".split()
+    """pytest, without plugins, in a copy made by `tree.copy_of_package`. Returns (exit status, what it said)."""
+    options = "-q -p where -p no:cacheprovider -rfE --tb=short --color=no".split()
     code = f"import sys, pytest\nsys.exit(int(pytest.main({[*options, *map(str, arguments)]!r})))"
-    return run(folder, code, load)
+    return run(folder, code, load, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", COLUMNS="200")
