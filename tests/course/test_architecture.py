@@ -6,8 +6,6 @@ import sys
 import tokenize
 from graphlib import TopologicalSorter
 
-import pytest
-
 from tests.course.tree import (CHAPTERS, PACKAGE, ROOT, TOOLS, WRITTEN, course, homes, imported, modules,
                                notebook_code, notebooks, own, parsed)
 
@@ -52,25 +50,28 @@ def test_chapters_are_a_ladder_of_prerequisites():
         assert set(course()[chapter]["prerequisites"]) <= {c for c in CHAPTERS if c < chapter}
 
 
-@pytest.mark.parametrize("module", sorted(modules()))
-def test_a_module_imports_only_modules_of_its_chapter_or_before(module):
-    home = homes(module)[0]
-    above = {m: homes(m)[0] for m in imports_of(module) if home != TOOLS and not homes(m)[0] <= home}
-    assert above == {}, f"{module} is of chapter {home}"  # "tools" sorts after every chapter, so it is above them all
+def above(chapter, names):
+    """The modules among `names` that a chapter does not know yet. "tools" sorts after them all, and is above them."""
+    return {m: homes(m)[0] for m in names if not homes(m)[0] <= chapter}
 
 
-@pytest.mark.parametrize("chapter", WRITTEN)
-def test_the_notebooks_of_a_chapter_import_only_what_is_known_by_then(chapter):
-    for file in notebooks(chapter):
-        names = {m for tree in notebook_code(file) for m in own(imported(tree))}
-        assert {m for m in names if not homes(m)[0] <= chapter} == set(), file.name
+def test_a_module_imports_only_modules_of_its_chapter_or_before():
+    found = {m: above(homes(m)[0], imports_of(m)) for m in modules() if homes(m)[0] != TOOLS}
+    assert found and {m: early for m, early in found.items() if early} == {}
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
-def test_the_unit_tests_of_a_chapter_import_only_what_is_known_by_then(chapter):
-    for file in [*(ROOT / "tests" / f"ch{chapter}").glob("*.py"), ROOT / "tests" / "mutants" / f"ch{chapter}.py"]:
-        names = set(own(imported(ast.parse(file.read_text()))))
-        assert {m for m in names if not homes(m)[0] <= chapter} == set(), file.name
+def test_the_notebooks_of_a_chapter_import_only_what_is_known_by_then():
+    found = {file: above(chapter, {m for tree in notebook_code(file) for m in own(imported(tree))})
+             for chapter in WRITTEN for file in notebooks(chapter)}
+    assert found and {file.name: early for file, early in found.items() if early} == {}
+
+
+def test_the_unit_tests_of_a_chapter_import_only_what_is_known_by_then():
+    files = {file: chapter for chapter in CHAPTERS
+             for file in [*(ROOT / "tests" / f"ch{chapter}").glob("*.py"),
+                          *(ROOT / "tests" / "mutants").glob(f"ch{chapter}*.py")]}
+    found = {file: above(chapter, own(imported(ast.parse(file.read_text())))) for file, chapter in files.items()}
+    assert found and {str(file.relative_to(ROOT)): early for file, early in found.items() if early} == {}
 
 
 def test_no_import_goes_in_a_circle():
@@ -78,18 +79,17 @@ def test_no_import_goes_in_a_circle():
     assert set(order) == set(modules())
 
 
-@pytest.mark.parametrize("module", sorted(modules()))
-def test_a_room_imports_only_the_rooms_below_it(module):
-    if room(module) in ROOMS:
-        assert {room(m) for m in imports_of(module)} <= ROOMS[room(module)] | {room(module)}
+def test_a_room_imports_only_the_rooms_below_it():
+    found = {m: {room(other) for other in imports_of(m)} - ROOMS[room(m)] - {room(m)}
+             for m in modules() if room(m) in ROOMS}
+    assert found and {m: rooms for m, rooms in found.items() if rooms} == {}
 
 
-@pytest.mark.parametrize("module", sorted(modules()))
-def test_imports_are_absolute_and_name_what_they_take(module):
-    names = list(imported(parsed(module)))
-    assert [n for n in names if n.startswith(".") or n.endswith("*")] == []
-    if homes(module) != [TOOLS]:
-        assert {n.split(".")[0] for n in names} - RUNTIME - sys.stdlib_module_names == set()
+def test_imports_are_absolute_and_name_what_they_take():
+    names = {m: list(imported(parsed(m))) for m in modules()}
+    assert [(m, n) for m, some in names.items() for n in some if n.startswith(".") or n.endswith("*")] == []
+    assert [(m, n) for m, some in names.items() if homes(m) != [TOOLS]
+            for n in some if n.split(".")[0] not in RUNTIME | sys.stdlib_module_names] == []
 
 
 def test_packages_hold_a_docstring_and_nothing_else():
@@ -112,30 +112,32 @@ def words(module):
     return re.findall(r"\w+", " ".join(tokens))
 
 
-@pytest.mark.parametrize("module", of_room("process"))
-def test_process_has_no_network_and_walks_nowhere(module):
-    assert "nn" not in words(module)
-    loops = {f"{module}.{f.name}" for f in functions(parsed(module))
+def said(name, pattern):
+    """[(module, word)] for each word of a room's files, comments and texts included, in small letters."""
+    assert of_room(name)
+    return [(m, word) for m in of_room(name) for word in re.findall(pattern, modules()[m].read_text().lower())]
+
+
+def test_process_has_no_network_and_walks_nowhere():
+    assert [m for m in of_room("process") if "nn" in words(m)] == []
+    loops = {f"{m}.{f.name}" for m in of_room("process") for f in functions(parsed(m))
              if any(isinstance(node, (ast.For, ast.While)) for node in ast.walk(f))}
-    assert loops == {name for name in LOOPS_OF_PROCESS if name.rpartition(".")[0] == module}
+    assert loops == LOOPS_OF_PROCESS
 
 
-@pytest.mark.parametrize("module", of_room("models"))
-def test_models_do_not_know_the_process(module):
-    said = re.findall(r"[a-z]+", modules()[module].read_text().lower())
-    assert set(said) & {"alpha", "alphas", "sigma", "sigmas", "beta", "betas", "snr"} == set()
+def test_models_do_not_know_the_process():
+    process = {"alpha", "alphas", "sigma", "sigmas", "beta", "betas", "snr"}
+    assert [(m, word) for m, word in said("models", r"[a-z]+") if word in process] == []
 
 
-@pytest.mark.parametrize("module", of_room("samplers"))
-def test_samplers_do_not_train(module):
-    assert set(words(module)) & {"optim", "optimizer", "optimiser", "backward", "Adam", "AdamW", "SGD"} == set()
+def test_samplers_do_not_train():
+    training = {"optim", "optimizer", "optimiser", "backward", "Adam", "AdamW", "SGD"}
+    assert {m: some for m in of_room("samplers") if (some := training & set(words(m)))} == {}
 
 
-@pytest.mark.parametrize("module", of_room("training"))
-def test_training_does_not_know_what_the_loss_is_about(module):
-    said = re.findall(r"[a-z0-9_]+", modules()[module].read_text().lower())
+def test_training_does_not_know_what_the_loss_is_about():
     diffusion = r"diffusion|.*denois.*|noise|alpha_bar|betas|sigma|x0|x_t|eps|sampler|snr|t"
-    assert [word for word in said if re.fullmatch(diffusion, word)] == []
+    assert [(m, word) for m, word in said("training", r"[a-z0-9_]+") if re.fullmatch(diffusion, word)] == []
 
 
 def test_every_function_that_draws_takes_a_generator():
@@ -149,15 +151,19 @@ def test_every_function_that_draws_takes_a_generator():
 
 # --- sizes ----------------------------------------------------------------------------------------------------------
 
-FILES = sorted(file for folder in ("minidiff", "tests", "benchmarks") for file in (ROOT / folder).rglob("*.py"))
-
-
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_a_file_can_be_read_in_one_sitting(file):
+def too_large(file):
+    """What in a file of code cannot be read in one sitting, in words."""
     lines = file.read_text().splitlines()
-    if file.parent.name != "mutants":  # a catalogue: looked up, not read
-        assert len(lines) <= 270
-    assert [i for i, line in enumerate(lines, 1) if len(line) > 120] == []
+    if len(lines) > 270 and file.parent.name != "mutants":  # a catalogue is looked up, not read
+        yield f"{len(lines)} lines"
+    yield from (f"line {i} has {len(line)} characters" for i, line in enumerate(lines, 1) if len(line) > 120)
     for function in functions(ast.parse(file.read_text())):
         start = function.body[1 if ast.get_docstring(function) and len(function.body) > 1 else 0].lineno
-        assert function.end_lineno - start < 60, f"{function.name} does not fit on a screen"
+        if function.end_lineno - start >= 60:
+            yield f"{function.name} does not fit on a screen"
+
+
+def test_a_file_can_be_read_in_one_sitting():
+    files = sorted(file for folder in ("minidiff", "tests", "benchmarks") for file in (ROOT / folder).rglob("*.py"))
+    assert {file.relative_to(ROOT).parts[0] for file in files} == {"minidiff", "tests", "benchmarks"}
+    assert [(str(file.relative_to(ROOT)), what) for file in files for what in too_large(file)] == []

@@ -102,9 +102,10 @@ def test_make_help_lists_every_target():
 
 
 @pytest.mark.parametrize("target, runs", [
-    ("test", ["-m pytest -n 2 --dist worksteal tests", "--nbval --nbval-cell-timeout=120 -p no:cacheprovider chapters",
-              "\nOMP_NUM_THREADS=1 ", "-p no:cacheprovider -n 2 --dist loadfile chapters"]),
-    ("test-all", ["-m pytest -n 2 --dist worksteal tests", "-p no:cacheprovider solutions"]),
+    ("test", ["OMP_NUM_THREADS=1 ", '-m pytest -n 2 --dist worksteal --ignore-glob="tests/ch[0-9]*" tests',
+              "OMP_WAIT_POLICY=passive ", "--nbval --nbval-cell-timeout=120 -p no:cacheprovider --dist each "
+              "--tx popen//env:OMP_NUM_THREADS=1 --tx popen//env:OMP_NUM_THREADS=2 chapters"]),
+    ("test-all", ["-m pytest -n 2 --dist worksteal ", "chapters", "-p no:cacheprovider solutions"]),
     ("demo", ["-m minidiff demo --minutes 10"]),
     ("chapters", ["-m minidiff.grading build"]),
     ("classroom", ['-m pip install --quiet -c constraints.txt -e ".[classroom]"']),

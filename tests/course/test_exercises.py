@@ -10,7 +10,7 @@ import torch
 import minidiff.exercises
 from minidiff.exercises.compare import same
 from minidiff.exercises.core import exercises, find
-from minidiff.exercises.judge import inputs_of, judge
+from minidiff.exercises.judge import expected_of, inputs_of, judge
 from minidiff.grading.build import read
 from minidiff.grading.mark import load_hidden
 from tests import mutants
@@ -25,6 +25,31 @@ ALTERNATIVES = {f"{id}-{name}": (id, fn) for id in ALL for name, fn in mutants.a
 
 HIDDEN = {id: cases for chapter in PRESENT for id, cases in load_hidden(chapter)[0].items()}
 GRADED = {id: replace(e, cases=e.cases + HIDDEN.get(id, ())) for id, e in ALL.items()}  # as the grader asks
+
+
+
+@pytest.fixture(scope="module", autouse=True)
+def asked_once():
+    """What is right is worked out once for each case and seed, and not again for every answer."""
+    asked, right = {}, {}
+
+    def inputs_of_once(exercise, index, seed):
+        key = exercise.id, index, seed
+        if key not in asked:
+            asked[key] = inputs_of(exercise, index, seed)
+        return asked[key]
+
+    def expected_of_once(exercise, index, inputs):
+        key = exercise.id, index, id(inputs)  # `asked` keeps them all: no two have one id
+        if key not in right:
+            right[key] = expected_of(exercise, index, inputs)
+        return right[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("minidiff.exercises.judge.inputs_of", inputs_of_once)
+        patch.setattr("minidiff.exercises.judge.expected_of", expected_of_once)
+        yield
+
 
 each_exercise = pytest.mark.parametrize("exercise", ALL.values(), ids=ALL.keys())
 each_as_graded = pytest.mark.parametrize("exercise", GRADED.values(), ids=GRADED.keys())
@@ -48,16 +73,10 @@ def test_says_what_it_is_and_what_it_costs(exercise):
     assert len(exercise.hints) in (2, 3) and all(exercise.hints) and len(set(exercise.hints)) == len(exercise.hints)
 
 
-@cache
-def drifted(chapter):
-    """The answers in the notebook of a chapter that are not those of the package: one line each, led by its id."""
-    source = read(notebooks(chapter)[1])
-    return list(drift.every_solution_is_the_code_of_the_package(source, drift.package(), find))
-
-
-@pytest.mark.parametrize("id", [id for id in ALL if id[2:4] in WRITTEN])
-def test_its_solution_in_the_notebook_is_the_code_of_the_package(id):
-    assert [line for line in drifted(id[2:4]) if line.startswith(f"{id}:")] == []
+def test_the_solutions_in_the_notebooks_are_the_code_of_the_package():
+    known = drift.package()
+    assert [line for chapter in WRITTEN for line in drift.every_solution_is_the_code_of_the_package(
+        read(notebooks(chapter)[1]), known, find)] == []
 
 
 def test_every_exercise_has_a_hidden_case_about_values():
@@ -101,16 +120,22 @@ def test_its_stub_is_not_started(exercise):
     assert judge(exercise, stub).state == "not started"
 
 
-@pytest.mark.parametrize("seed", SEEDS)
 @each_as_graded
-def test_its_reference_passes(exercise, seed):
-    result = judge(exercise, exercise.reference, seed)
-    assert result.passed, result.cases
+def test_its_reference_passes(exercise):
+    for seed in SEEDS:
+        result = judge(exercise, exercise.reference, seed)
+        assert result.passed, f"seed {seed}: {result.cases}"
+
+
+@cache
+def judged(id, fn):
+    """What is said of a wrong answer with each seed."""
+    return [judge(ALL[id], fn, seed) for seed in SEEDS]
 
 
 @each_exercise
 def test_it_was_tried_on_enough_answers(exercise):
-    results = [judge(exercise, fn) for fn in mutants.mutants(exercise.id).values()]
+    results = [judged(exercise.id, fn)[0] for fn in mutants.mutants(exercise.id).values()]
     run = [r for r in results if not all(case.miss.startswith("stops with") for case in r.cases[:-1])]
     # an answer that always raises proves nothing about a check
     assert len(run) >= 6, f"{len(run)} wrong answers come to an end in some case, 6 or more are needed"
@@ -118,16 +143,16 @@ def test_it_was_tried_on_enough_answers(exercise):
     assert right >= 2, f"{right} right answers written another way, 2 or more are needed"
 
 
-@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("id, fn", MUTANTS.values(), ids=MUTANTS.keys())
-def test_a_wrong_answer_fails(id, fn, seed):
-    result = judge(ALL[id], fn, seed)
-    assert result.state == "not passed", f"{result.state}: a case that students see must catch it, not a hidden one"
-    assert result.score < ALL[id].points
+def test_a_wrong_answer_fails(id, fn):
+    for seed, result in zip(SEEDS, judged(id, fn), strict=True):
+        assert result.state == "not passed", (
+            f"seed {seed}: {result.state}; a case that students see must catch it, not a hidden one")
+        assert result.score < ALL[id].points
 
 
-@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("id, fn", ALTERNATIVES.values(), ids=ALTERNATIVES.keys())
-def test_a_right_answer_written_another_way_passes(id, fn, seed):
-    result = judge(GRADED[id], fn, seed)
-    assert result.passed, result.cases
+def test_a_right_answer_written_another_way_passes(id, fn):
+    for seed in SEEDS:
+        result = judge(GRADED[id], fn, seed)
+        assert result.passed, f"seed {seed}: {result.cases}"

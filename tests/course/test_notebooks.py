@@ -14,7 +14,6 @@ from tests.course.tree import WRITTEN, course
 
 NAMES = sorted(f"{course()[chapter]['notebook']}.ipynb" for chapter in WRITTEN)
 BOTH = [f"{folder}/{name}" for name in NAMES for folder in ("solutions", "chapters")]
-every_notebook = pytest.mark.parametrize("path", BOTH)
 MEGABYTE = 1_000_000
 
 
@@ -51,44 +50,51 @@ def test_each_chapter_and_all_of_them_run_in_the_time_they_have():
     assert all(0 < value <= 120 for value in seconds.values()) and sum(seconds.values()) <= 25 * 60, seconds
 
 
+@pytest.fixture(scope="module")
+def every():
+    """{"chapters/01_adding_noise.ipynb": its notebook} of all chapters and their sources."""
+    return {path: read(ROOT / path) for path in BOTH}
+
+
+def broken(rule, notebooks):
+    """Every breach of a rule, with the file that it stands in."""
+    return [f"{path}, {problem}" for path, notebook in notebooks.items() for problem in rule(notebook)]
+
+
 @pytest.mark.parametrize("rule", style.RULES + outputs.RULES, ids=lambda rule: rule.__name__)
-@every_notebook
-def test_a_rule_holds(path, rule):
-    none(rule(read(ROOT / path)))
+def test_a_rule_holds(rule, every):
+    none(broken(rule, every))
 
 
-@every_notebook
-def test_exercises_say_what_they_cost(path):
-    none(style.exercises_say_what_they_cost(read(ROOT / path), find))
+def test_exercises_say_what_they_cost(every):
+    none(broken(lambda notebook: style.exercises_say_what_they_cost(notebook, find), every))
 
 
-@every_notebook
-def test_a_notebook_is_small(path):
-    assert (ROOT / path).stat().st_size <= MEGABYTE
+def test_a_notebook_is_small():
+    none(path for path in BOTH if (ROOT / path).stat().st_size > MEGABYTE)
 
 
-@every_notebook
-def test_code_and_package_do_not_drift(path):
-    notebook, known = read(ROOT / path), drift.package()
-    none([*drift.no_definition_drifts(notebook, known), *drift.nothing_is_an_orphan(notebook, known)])
+def test_code_and_package_do_not_drift(every):
+    known = drift.package()
+    none(broken(lambda notebook: drift.no_definition_drifts(notebook, known), every))
+    none(broken(lambda notebook: drift.nothing_is_an_orphan(notebook, known), every))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_chapter_opens_with_every_exercise_unwritten(name):
-    cells = [cell for cell in read(ROOT / "chapters" / name).cells if "check" in cell.metadata.get("tags", [])]
-    assert cells and all(re.fullmatch(r"(ch\d\d\.\w+): not started yet\n  \(the rest of this chapter uses minidiff's "
-                                      r"own \w+\)\n", printed(cell)) for cell in cells)
+def test_a_chapter_opens_with_every_exercise_unwritten(every):
+    unwritten = r"(ch\d\d\.\w+): not started yet\n  \(the rest of this chapter uses minidiff's own \w+\)\n"
+    for name in NAMES:
+        cells = [cell for cell in every[f"chapters/{name}"].cells if "check" in cell.metadata.get("tags", [])]
+        assert cells and [printed(cell) for cell in cells if not re.fullmatch(unwritten, printed(cell))] == [], name
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_registered_exercise_stands_in_its_chapter(name):
-    written = {cell.metadata.minidiff.exercise for cell in read(ROOT / "solutions" / name).cells
-               if "exercise" in cell.metadata.get("tags", [])}
-    assert written == set(exercises(f"ch{name[:2]}"))
+def test_every_registered_exercise_stands_in_its_chapter(every):
+    written = {name: {cell.metadata.minidiff.exercise for cell in every[f"solutions/{name}"].cells
+                      if "exercise" in cell.metadata.get("tags", [])} for name in NAMES}
+    assert written == {name: set(exercises(f"ch{name[:2]}")) for name in NAMES}
 
 
-def test_every_equation_has_a_proof():
-    tagged = {name[:2]: registries.tags(read(ROOT / "solutions" / name)) for name in NAMES}
+def test_every_equation_has_a_proof(every):
+    tagged = {name[:2]: registries.tags(every[f"solutions/{name}"]) for name in NAMES}
     assert all(tagged.values())
     proofs = [proof for proof in registries.proofs() if proof[0].split(".")[0].zfill(2) in WRITTEN]
     none(registries.equation_problems(tagged, proofs))

@@ -5,22 +5,19 @@ Everything else in solutions/ is equal to chapters/, where nbval runs every cell
 
 import ast
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
 from minidiff.exercises.core import find
 from minidiff.grading.build import ROOT, read
-from tests.course import sample
+from tests.course import sample, warm
 from tests.course.rules import code_cells, has_tag, printed
 
 NAMES = sorted(file.name for file in (ROOT / "solutions").glob("*.ipynb"))
 RUN = """
 import contextlib, io, json, sys
-names, texts = {"__name__": "__main__"}, []
-for source in json.load(sys.stdin):
+names, texts = {{"__name__": "__main__"}}, []
+for source in {sources!r}:
     with contextlib.redirect_stdout(io.StringIO()) as text:
         exec(source, names)
     texts.append(text.getvalue())
@@ -40,11 +37,9 @@ def answers_and_checks(notebook):
 def run(notebook):
     """{exercise: (text stored in the notebook, text printed now)} for every check cell."""
     parts = answers_and_checks(notebook)
-    environment = {**os.environ, "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"}
-    child = subprocess.run([sys.executable, "-c", RUN], input=json.dumps([source for _, source in parts]), cwd=ROOT,
-                           env=environment, capture_output=True, text=True, timeout=120)
-    assert child.returncode == 0, child.stderr[-2000:]
-    checks = ((cell, text) for (cell, _), text in zip(parts, json.loads(child.stdout))
+    code, said = warm.run(ROOT, RUN.format(sources=[source for _, source in parts]))
+    assert code == 0, said[-2000:]
+    checks = ((cell, text) for (cell, _), text in zip(parts, json.loads(said.splitlines()[-1]))
               if cell is not None and has_tag(cell, "check"))
     return {cell.source.split('"')[1]: (printed(cell), text) for cell, text in checks}
 

@@ -3,10 +3,7 @@
 import ast
 import functools
 import json
-import os
 import shutil
-import subprocess
-import sys
 import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
@@ -43,7 +40,9 @@ def modules_until(chapter):
     return [m for m in modules() if homes(m)[0] in CHAPTERS and homes(m)[0] <= chapter]
 
 
+@functools.cache
 def parsed(module):
+    """The syntax tree of a module; all who ask share it, and change nothing in it."""
     return ast.parse(modules()[module].read_text())
 
 
@@ -106,12 +105,3 @@ def pytest_sessionfinish(session):
     used = {name: module.__file__ for name, module in sys.modules.items() if name.split(".")[0] == "minidiff"}
     Path(__file__).with_name("used.txt").write_text("\\n".join(f"{name} {file}" for name, file in used.items()))
 '''
-
-
-def run_tests(folder, *arguments):
-    """pytest in a copy of the repository, in a process of its own. Returns the finished process."""
-    environment = {**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    environment.pop("PYTEST_ADDOPTS", None)
-    options = "-q -p where -p no:nbval -p no:cacheprovider -rfE --tb=line".split()
-    return subprocess.run([sys.executable, "-m", "pytest", *options, *map(str, arguments)], cwd=folder,
-                          env=environment, text=True, capture_output=True, timeout=600)
