@@ -1,9 +1,11 @@
 """For every test: no network, the repository in the path of child processes, the markers, and fixed examples."""
 
+import functools
 import os
 import runpy
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,3 +24,13 @@ settings.load_profile("course")
 def pytest_configure(config):
     config.addinivalue_line("markers", "equation(number): the numerical proof of an equation with that number")
     config.addinivalue_line("markers", "cuda: needs a CUDA device")
+
+
+@pytest.fixture(scope="module")
+def few_strokes():
+    """Every recipe of pictures learns 256 embedded strokes, whatever data it is told to."""
+    from minidiff.data.load import load
+    strokes = functools.cache(lambda split: load("strokes", split, n=256))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("minidiff.recipes.pictures.load", lambda name, split, n=None: strokes(split))
+        yield

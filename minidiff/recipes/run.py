@@ -50,7 +50,7 @@ def save_model(path, net, config):
 
 def halved(value):
     """A float32 tensor in half precision if that moves it by at most 1 / 1024 of its largest entry; else as it is."""
-    if value.dtype != torch.float32:
+    if value.dtype != torch.float32 or not value.numel():
         return value
     half = value.half()
     return half if ((half.float() - value).abs() <= value.abs().max() / 1024).all() else value
