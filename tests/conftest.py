@@ -3,6 +3,7 @@
 import functools
 import os
 import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,17 @@ settings.load_profile("course")
 def pytest_configure(config):
     config.addinivalue_line("markers", "equation(number): the numerical proof of an equation with that number")
     config.addinivalue_line("markers", "cuda: needs a CUDA device")
+
+
+@pytest.fixture
+def recipes_folder(tmp_path, monkeypatch):
+    """An empty folder, in which the course looks for its recipes first."""
+    import minidiff.recipes
+    (folder := tmp_path / "recipes").mkdir()
+    monkeypatch.setattr(minidiff.recipes, "__path__", [str(folder), *minidiff.recipes.__path__])
+    yield folder
+    for file in folder.glob("*.py"):
+        sys.modules.pop(f"minidiff.recipes.{file.stem}", None)
 
 
 @pytest.fixture(scope="module")

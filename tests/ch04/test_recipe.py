@@ -1,14 +1,12 @@
 """The one route from a recipe to a run, from a file to a net, and from a net to pictures."""
 
 import shutil
-import sys
 from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
 
-import minidiff.recipes
 from minidiff.process.noise import Streams, normal_like
 from minidiff.recipes import mnist_classifier
 from minidiff.recipes.mnist_ddpm import RECIPE
@@ -32,21 +30,12 @@ def third(x, t):
 
 # --- found by its file ----------------------------------------------------------------------------------------------
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A folder of recipes with two files, of which one cannot be imported, and a file that is no recipe."""
-    (tmp_path / "two_islands.py").write_text(
+def test_recipes_are_found_by_their_files_and_only_the_one_asked_for_is_imported(recipes_folder):
+    (recipes_folder / "two_islands.py").write_text(
         "from dataclasses import replace\nfrom minidiff.recipes.mnist_ddpm import RECIPE as DDPM\n\n"
         "RECIPE = replace(DDPM, name='two-islands')\n")
-    (tmp_path / "broken_one.py").write_text("raise RuntimeError('imported')\n\nRECIPE = None\n")
-    (tmp_path / "helpers.py").write_text("x = 'RECIPE = '\n")
-    monkeypatch.setattr(minidiff.recipes, "__path__", [str(tmp_path), *minidiff.recipes.__path__])
-    yield tmp_path
-    for name in ("two_islands", "broken_one"):
-        sys.modules.pop(f"minidiff.recipes.{name}", None)
-
-
-def test_recipes_are_found_by_their_files_and_only_the_one_asked_for_is_imported(folder):
+    (recipes_folder / "broken_one.py").write_text("raise RuntimeError('imported')\n\nRECIPE = None\n")
+    (recipes_folder / "helpers.py").write_text("x = 'RECIPE = '\n")
     assert names() == ["broken-one", "two-islands"]
     assert find("two-islands").name == "two-islands"
     with pytest.raises(RuntimeError, match="imported"):
