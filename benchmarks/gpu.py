@@ -11,12 +11,11 @@ import time
 from pathlib import Path
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from measuring import flops_of_an_image, write
 
-from minidiff.recipes.mnist_ddpm import build
+from minidiff.recipes.mnist_ddpm import RECIPE
+from minidiff.recipes.recipe import build
 from minidiff.recipes.run import CHECKPOINTS
-from minidiff.training.checkpoint import write_whole
-from minidiff.training.fit import step_generator
 
 
 def main():
@@ -29,22 +28,13 @@ def main():
                     str(args.minutes), "--keep"], check=True)
     file = CHECKPOINTS / "mnist-ddpm-cuda.json"
     record = json.loads(file.read_text())
-    flops, ceiling = flops_per_image(), matrix_product_ceiling()
+    flops, ceiling = flops_of_an_image(build(RECIPE, "cuda", "strokes"), "cuda"), matrix_product_ceiling()
     reached = flops * record["images_per_second"]
     record["speed"] = {"gflop_per_image": round(flops / 1e9, 3), "tflops": round(reached / 1e12, 2),
                        "bf16_matrix_product_tflops": round(ceiling / 1e12, 1), "fraction": round(reached / ceiling, 4)}
-    write_whole(file, json.dumps(record, indent=1) + "\n")
+    write(file, record)
     rate = {"images_per_second": record["images_per_second"]}
     print(json.dumps(record["speed"] | rate | record["metrics"], indent=1))
-
-
-def flops_per_image():
-    """Floating-point operations of one image in training, forward and backward, as torch counts them."""
-    run = build("cuda", "strokes")
-    net = run.net.cuda()
-    with FlopCounterMode(display=False) as counter:
-        run.loss_fn(net, run.batch_at(0)[:32].cuda(), step_generator(0, 0))[0].backward()
-    return counter.get_total_flops() / 32
 
 
 def matrix_product_ceiling(n=8192, repeats=20):
