@@ -3,12 +3,13 @@
     python benchmarks/audit.py        about five minutes on one core; needs MNIST and benchmarks/digits.npy.xz
 """
 
-import json
 import lzma
 from pathlib import Path
 
 import numpy as np
 import torch
+from measuring import machine, write
+from measuring import rounded as rounded_to
 
 from minidiff.data.load import load
 from minidiff.evaluation.digits import load_judge
@@ -16,8 +17,6 @@ from minidiff.evaluation.frechet import frechet
 from minidiff.evaluation.memory import nearer_to_train, nearest
 from minidiff.evaluation.metrics import compare, distance_at, fd_infinity, impostor
 from minidiff.recipes.accuracy_score import classification_accuracy_score
-from minidiff.recipes.run import hardware
-from minidiff.training.checkpoint import write_whole
 
 HERE = Path(__file__)
 SIZES, N, SEED = (500, 1000, 2000, 5000, 10_000), 1000, 0
@@ -39,7 +38,7 @@ def main():
     labels = {"train pictures": (train[some], train_labels[some]), "mnist-ddpm": (drawn, judge.labels(drawn))}
     record = {
         "what": "MNIST and mnist-ddpm in the features of the judge, real test pictures in a random order",
-        "n": N, "seed": SEED, "hardware": hardware(), "torch": torch.__version__,
+        "n": N, "seed": SEED, **machine(),
         "floor": {str(n): rounded(distance_at(f_test, f_train, n)) for n in SIZES},
         "first test pictures": rounded(first), "last test pictures": rounded(later),
         "training pictures": rounded(other),
@@ -53,12 +52,12 @@ def main():
                            for name, pair in labels.items()},
         "memory": memory(drawn, test, train),
     }
-    write_whole(HERE.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
-    print(json.dumps(record, indent=1))
+    write(HERE.with_suffix(".json"), record)
+    print(record)
 
 
 def rounded(value):
-    return float(f"{value:.4g}")
+    return rounded_to(value, 4)
 
 
 def metrics(features, f_train, f_real):

@@ -8,13 +8,13 @@ pixels, enlarged for the judge, as the real ones are. The second file holds twel
 
 import argparse
 import io
-import json
 import lzma
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
+from measuring import machine, rounded, write
 
 from minidiff.data.load import load
 from minidiff.evaluation.digits import load_judge
@@ -22,8 +22,7 @@ from minidiff.evaluation.frechet import frechet
 from minidiff.evaluation.memory import memorisation_ratio, nearer_to_train
 from minidiff.evaluation.metrics import compare, impostor
 from minidiff.recipes.accuracy_score import classification_accuracy_score
-from minidiff.recipes.baselines import PRESETS, build, draw, enlarged, small
-from minidiff.recipes.run import hardware
+from minidiff.recipes.baselines import KINDS, build, draw, enlarged, small
 from minidiff.training.checkpoint import write_whole
 from minidiff.training.fit import fit
 
@@ -40,7 +39,7 @@ def main():
     order = torch.randperm(10_000, generator=torch.Generator().manual_seed(0))
     test, labels = (x[order] for x in load("mnist", "test"))
     measured, runs, pictures = measure_of(train, small(test), labels), {}, []
-    for kind in PRESETS:
+    for kind in KINDS:
         steps = round(args.seconds / seconds_per_step(kind, train))
         runs[kind] = []
         for seed in range(args.seeds):
@@ -49,11 +48,11 @@ def main():
             pictures.append(drawn[:12, 0])
             print(kind, runs[kind][-1], flush=True)
     record = {"what": "MNIST at 14x14 pixels: three models, one thread, equal CPU time, measured on n pictures",
-              "seconds": args.seconds, "n": N, "hardware": hardware(), "torch": torch.__version__,
-              "weights": {kind: sum(p.numel() for p in build(kind, train).net.parameters()) for kind in PRESETS},
+              "seconds": args.seconds, "n": N, **machine(),
+              "weights": {kind: sum(p.numel() for p in build(kind, train).net.parameters()) for kind in KINDS},
               "real": measured(small(test[:N])),
               "impostor": measured(impostor(train, N, torch.Generator().manual_seed(0))), "runs": runs}
-    write_whole(HERE.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
+    write(HERE.with_suffix(".json"), record)
     content = io.BytesIO()
     np.save(content, ((torch.stack(pictures).clamp(-1, 1) + 1) * 127.5).round().byte().numpy())
     write_whole(HERE.with_suffix(".npy.xz"), lzma.compress(content.getvalue()))
@@ -79,7 +78,7 @@ def one(kind, seed, steps, images):
     drawn = draw(kind, fitted.ema, N, seed)
     return {"seed": seed, "steps": steps, "images": fitted.images, "CPU seconds": round(trained - start, 1),
             "CPU seconds to draw": round(time.process_time() - trained, 2),
-            "loss": float(f"{sum(fitted.losses[-50:]) / 50:.4g}")}, drawn
+            "loss": rounded(sum(fitted.losses[-50:]) / 50, 4)}, drawn
 
 
 def measure_of(train, test, labels):
@@ -96,7 +95,7 @@ def measure_of(train, test, labels):
                  "accuracy score": classification_accuracy_score(enlarged(x), read, *readers),
                  "memorisation ratio": memorisation_ratio(x[:500], train[:10_000], test[4 * N:]),
                  "share nearer to train": share, "share of innocent pictures": innocent}
-        return {name: float(f"{value:.4g}") for name, value in found.items()}
+        return {name: rounded(value, 4) for name, value in found.items()}
     return measured
 
 

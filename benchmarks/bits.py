@@ -15,16 +15,14 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from measuring import machine, some, write
 
 from minidiff.data.load import load as load_data
 from minidiff.evaluation.likelihood import decoder_nats, hutchinson, log_density, uniform_nats
-from minidiff.process.continuous import interpolated_path
-from minidiff.process.denoiser import denoiser_of
+from minidiff.process.continuous import in_real_time
 from minidiff.process.elbo import bits_per_dim, discretized_loglik, elbo_terms
-from minidiff.process.schedules import alpha_bar_of, linear_betas
-from minidiff.recipes.mnist_ddpm import load
-from minidiff.recipes.run import CHECKPOINTS, hardware
-from minidiff.training.checkpoint import write_whole
+from minidiff.recipes.recipe import load
+from minidiff.recipes.run import CHECKPOINTS
 
 FILE = Path(__file__).with_suffix(".json")
 SEED, BATCH, WIDTHS = 0, 25, (0.004, 0.005, 0.006, 0.007, 0.008, 0.009, 0.01)
@@ -38,11 +36,11 @@ def main():
     args = parser.parse_args()
     record = json.loads(FILE.read_text()) if FILE.exists() else {
         "what": "bits per dimension of MNIST test images; mean and standard error of the mean",
-        "seed": SEED, "hardware": hardware(), "torch": torch.__version__}
-    alpha_bar = alpha_bar_of(linear_betas())
-    net, _, target, _ = load(CHECKPOINTS / "mnist-ddpm.safetensors")
-    path = interpolated_path(alpha_bar)
-    denoiser, images = denoiser_of(net, path, target), some("test", args.n)
+        "seed": SEED} | machine()
+    recipe, net = load(CHECKPOINTS / "mnist-ddpm.safetensors")
+    draw = recipe.draw(recipe.config)
+    alpha_bar, path = draw.path.alpha_bar, in_real_time(draw.path)
+    denoiser, images = draw.denoiser(net, path), some("test", args.n, SEED)
     parts = {
         "baselines": lambda: baselines(images),
         "decoder_std": lambda: best_width(denoiser, path),
@@ -54,14 +52,8 @@ def main():
     for name, part in parts.items():
         if name not in record:
             record[name] = part()
-            write_whole(FILE, json.dumps(record, indent=1) + "\n")
+            write(FILE, record)
             print(name, record[name], flush=True)
-
-
-def some(split, n):
-    """n images of a split, chosen by the seed."""
-    images = load_data("mnist", split)[0]
-    return images[torch.randperm(len(images), generator=torch.Generator().manual_seed(SEED))[:n]]
 
 
 def summary(nats, start, **more):
@@ -83,7 +75,7 @@ def ode_bits(denoiser, path, images, steps, decoder_std):
 @torch.no_grad()
 def best_width(denoiser, path):
     """The width of the decoder with the best log-likelihood on 200 training images noised to t = 1."""
-    x0, generator = some("train", 200), torch.Generator().manual_seed(SEED)
+    x0, generator = some("train", 200, SEED), torch.Generator().manual_seed(SEED)
     x_1 = float(path.alpha(1)) * x0 + float(path.sigma(1)) * torch.randn(x0.shape, generator=generator)
     x0_hat = denoiser(x_1, 1)[0]
     return max(WIDTHS, key=lambda width: float(discretized_loglik(x0, x0_hat, torch.tensor(width)).double().mean()))

@@ -7,13 +7,15 @@ import json
 import tempfile
 
 import torch
+from measuring import write
 
 from minidiff.data.load import load
 from minidiff.evaluation.digits import Judge, load_judge
 from minidiff.evaluation.frechet import moments
-from minidiff.recipes.mnist_classifier import build
+from minidiff.recipes.mnist_classifier import RECIPE
+from minidiff.recipes.recipe import build
 from minidiff.recipes.run import CHECKPOINTS, train
-from minidiff.training.checkpoint import save_checkpoint, write_whole
+from minidiff.training.checkpoint import save_checkpoint
 
 STEPS, SIZES = 1900, (500, 1000, 2000, 5000, 10_000)  # four epochs; as many images as a distance is measured with
 
@@ -21,7 +23,7 @@ STEPS, SIZES = 1900, (500, 1000, 2000, 5000, 10_000)  # four epochs; as many ima
 def main():
     (real, _), (test, labels) = load("mnist", "train"), load("mnist", "test")
     with tempfile.TemporaryDirectory() as folder:
-        run = build()
+        run = build(RECIPE)
         fitted, record = train(run, folder, steps=STEPS)
     judge = Judge(fitted.ema, *moments(Judge(fitted.ema, None, None).features(real)))
     tensors = fitted.ema.state_dict() | {"features.mean": judge.mean, "features.cov": judge.cov}
@@ -40,7 +42,7 @@ def main():
         "floor": {str(n): round(floor(judge, test, n, generator), 2) for n in SIZES},
         "null": {name: round(judge.distance(images), 1) for name, images in null.items()},
     }
-    write_whole(CHECKPOINTS / "mnist-classifier.json", json.dumps(record, indent=1) + "\n")
+    write(CHECKPOINTS / "mnist-classifier.json", record)
     print(json.dumps(record["metrics"], indent=1))
 
 

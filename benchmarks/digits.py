@@ -2,7 +2,7 @@
 
     python benchmarks/digits.py        about six minutes on one core
 
-The file holds 1,000 pictures, (1000, 28, 28) uint8, in the order in which they were drawn.
+The file holds 1,000 pictures, (1000, 28, 28) uint8, in the order of their seed.
 """
 
 import io
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minidiff.recipes.mnist_ddpm import load, sample
+from minidiff.recipes.recipe import load, sample
 from minidiff.recipes.run import CHECKPOINTS
 from minidiff.training.checkpoint import write_whole
 
@@ -19,8 +19,7 @@ N, STEPS, SEED = 1000, 100, 5
 
 
 def main():
-    net = load(CHECKPOINTS / "mnist-ddpm.safetensors")[0]
-    images = sample(net, N, STEPS, seed=SEED)[:, 0]
+    images = sample(*load(CHECKPOINTS / "mnist-ddpm.safetensors"), N, steps=STEPS, seed=SEED)[:, 0]
     content = io.BytesIO()
     np.save(content, ((images + 1) * 127.5).round().byte().numpy())
     write_whole(Path(__file__).with_suffix(".npy.xz"), lzma.compress(content.getvalue()))

@@ -7,23 +7,19 @@ so that a run that was stopped goes on.
 """
 
 import argparse
-import json
-import shutil
 import tempfile
-import time
 from pathlib import Path
 
 import torch
+from measuring import keep, of_the_preset, quality, rounded, trained, write
 
 from minidiff.data.load import load as load_data
 from minidiff.evaluation.digits import load_judge
-from minidiff.process.edm import edm_loss
-from minidiff.recipes.mnist_edm import SIGMA_DATA, build, load, of_c_noise, sample
-from minidiff.recipes.run import CHECKPOINTS, train
-from minidiff.training.checkpoint import write_whole
+from minidiff.recipes.mnist_edm import RECIPE
+from minidiff.recipes.recipe import load
+from minidiff.samplers.heun import HEUN
 from minidiff.training.device import pick_device
 
-FILE = Path(__file__).with_suffix(".json")
 EDGES = (0.0, 0.02, 0.1, 0.5, 2.0, float("inf"))  # of the bins of sigma
 
 
@@ -38,34 +34,26 @@ def main():
     device = pick_device(args.preset)
     with tempfile.TemporaryDirectory() as folder:
         out = args.resume or Path(folder)
-        resume = (out / "state.safetensors").exists()
-        _, record = train(build(args.preset), out, steps=args.steps, device=device, resume=resume)
-        record["metrics"] = measured(load(out / "model.safetensors")[0], args.n)
+        record = trained(RECIPE, args.preset, out, device, "steps", args.steps)
+        record["metrics"] = measured(*load(out, device), args.n, device)
         print(record["metrics"])
         if args.keep:
-            name = "mnist-edm" if args.preset == "cpu" else f"mnist-edm-{args.preset}"
-            shutil.copyfile(out / "model.safetensors", CHECKPOINTS / f"{name}.safetensors")
-            write_whole(CHECKPOINTS / f"{name}.json", json.dumps(record, indent=1) + "\n")
+            keep(out, record)
     kept = ("preset", "batch", "net", "hardware", "torch", "steps", "images", "seconds", "images_per_second", "metrics")
-    write_whole(FILE, json.dumps({key: record[key] for key in kept}, indent=1) + "\n")
+    write(of_the_preset(Path(__file__), args.preset), {key: record[key] for key in kept})
 
 
 @torch.no_grad()
-def measured(net, n):
+def measured(recipe, net, n, device):
     """The error on F over test images, whole and in bins of sigma, and the distance of n samples for some steps."""
-    generator, images = torch.Generator().manual_seed(0), load_data("mnist", "test")[0]
-    logs = [edm_loss(of_c_noise(net), x, SIGMA_DATA, generator)[1] for x in images.split(500)]
-    sigma, each = (torch.cat([log[key] for log in logs]) for key in ("sigma", "each"))
-    bins = [each[(low <= sigma) & (sigma < high)].mean().item() for low, high in zip(EDGES, EDGES[1:])]
-    metrics = {"f_mse_test": round(each.mean().item(), 4), "edges": [e for e in EDGES if e != float("inf")],
-               "f_mse_of_sigma": [float(f"{e:.3g}") for e in bins], "frechet": []}
+    generator, loss_fn = torch.Generator().manual_seed(0), recipe.loss(recipe.config)
+    logs = [loss_fn(net, {"x": x.to(device)}, generator)[1] for x in load_data("mnist", "test")[0].split(500)]
+    sigma, each = (torch.cat([log[key].cpu() for log in logs]) for key in ("sigma", "each"))
+    bins = [each[(low <= sigma) & (sigma < high)].mean() for low, high in zip(EDGES, EDGES[1:])]
     judge = load_judge()
-    for steps in (5, 10, 18):
-        start = time.monotonic()
-        metrics["frechet"].append({"n": n, "evaluations": 2 * steps - 1,
-                                   "distance": round(judge.distance(sample(net, n, steps)), 1),
-                                   "seconds": round(time.monotonic() - start, 1)})
-    return metrics
+    return {"f_mse_test": round(each.mean().item(), 4), "edges": list(EDGES[:-1]),
+            "f_mse_of_sigma": [rounded(e) for e in bins],
+            "frechet": [quality(judge, recipe, net, n, evaluations, HEUN, device) for evaluations in (9, 19, 35)]}
 
 
 if __name__ == "__main__":

@@ -1,19 +1,17 @@
-"""The noise error on MNIST of the linear denoiser and of the memoriser, which need no training: benchmarks/eps_baselines.json
+"""The noise error on MNIST of the best linear denoiser and of the memoriser: benchmarks/eps_baselines.json
 
     python benchmarks/eps_baselines.py        about four minutes on one core; needs MNIST
 """
 
-import json
 import time
 from pathlib import Path
 
 import torch
+from measuring import machine, rounded, some, write
 
 from minidiff.data.load import load
 from minidiff.evaluation.eps_baselines import memoriser_eps_mse, wiener_eps_mse
 from minidiff.process.schedules import alpha_bar_of, linear_betas
-from minidiff.recipes.run import hardware
-from minidiff.training.checkpoint import write_whole
 
 BINS, T_OF_BIN, TEST, SEED = 10, 10, 250, 0
 
@@ -24,10 +22,9 @@ def main():
     alpha_bar = alpha_bar_of(linear_betas())
     T = len(alpha_bar) - 1
     wiener = wiener_eps_mse(test, real, alpha_bar)[1:]
-    generator, order = torch.Generator().manual_seed(SEED), torch.Generator().manual_seed(SEED)
-    some = test[torch.randperm(len(test), generator=order)[:TEST]]
+    generator, few = torch.Generator().manual_seed(SEED), some("test", TEST, SEED)
     middles = (torch.arange(BINS * T_OF_BIN) + 0.5) * T / (BINS * T_OF_BIN)
-    memoriser = torch.tensor([memoriser_eps_mse(some, real, int(t), alpha_bar, generator) for t in middles])
+    memoriser = torch.tensor([memoriser_eps_mse(few, real, int(t), alpha_bar, generator) for t in middles])
     record = {
         "what": "mean squared error of the predicted noise on MNIST test images, over 10 equal bins of t = 1..1000",
         "schedule": "linear", "T": T, "bins": BINS,
@@ -35,16 +32,14 @@ def main():
                    "of_t": digits(wiener.reshape(BINS, -1).mean(dim=1)), "mean": digits(wiener.mean())},
         "memoriser": {"train_images": len(real), "test_images": TEST, "t_of_bin": T_OF_BIN,
                       "of_t": digits(memoriser.reshape(BINS, -1).mean(dim=1)), "mean": digits(memoriser.mean())},
-        "seed": SEED, "seconds": round(time.monotonic() - start, 1), "hardware": hardware(), "torch": torch.__version__,
-    }
-    text = json.dumps(record, indent=1)
-    write_whole(Path(__file__).with_suffix(".json"), text + "\n")
-    print(text)
+        "seed": SEED, "seconds": round(time.monotonic() - start, 1)} | machine()
+    write(Path(__file__).with_suffix(".json"), record)
+    print(record)
 
 
 def digits(values):
     """Numbers with three digits that count, for JSON: a tensor () or (N,) -> a float or a list of floats."""
-    return [digits(v) for v in values] if values.ndim else float(f"{values:.3g}")
+    return [digits(v) for v in values] if values.ndim else rounded(values)
 
 
 if __name__ == "__main__":

@@ -4,21 +4,19 @@
 """
 
 import argparse
-import json
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+from measuring import machine, write
 
-from minidiff.data.batches import Batches
 from minidiff.evaluation.convergence import mixture_denoiser
 from minidiff.evaluation.sliced import sliced_w2
-from minidiff.models.mlp import MLP
 from minidiff.process.flow import flow_path
-from minidiff.recipes.run import hardware
-from minidiff.recipes.toy_reflow import ISLANDS, PRESETS, build, denoiser, pairs_loss
+from minidiff.recipes.recipe import build
+from minidiff.recipes.toy_reflow import ISLANDS, RECIPE, taught_by
 from minidiff.samplers.flow import euler_flow, heun_flow
 from minidiff.samplers.step import final_sample
-from minidiff.training.checkpoint import write_whole
 from minidiff.training.fit import fit
 
 N, PATH = 4000, flow_path()
@@ -38,8 +36,8 @@ def main():
             | {f"{key}_of_each_seed": [round(run[k][key], 4) for run in found] for key in found[0][0]}
             for k in range(args.rounds)]
     config = {"n": N, "steps": args.steps, "seeds": args.seeds, "floor": round(distance(other, real), 4),
-             "hardware": hardware(), "torch": torch.__version__, "rounds": rows}
-    write_whole(Path(__file__).with_suffix(".json"), json.dumps(config, indent=1) + "\n")
+              **machine(), "rounds": rows}
+    write(Path(__file__).with_suffix(".json"), config)
     print(*rows, sep="\n")
 
 
@@ -57,15 +55,23 @@ def distance(x, real):
 
 def chain(rounds, steps, seed):
     """The nets of all rounds: the first from points of the islands beside noise, each other from the one before it."""
-    chosen, generator = PRESETS["cpu"], torch.Generator().manual_seed(1000 + seed)
-    blind = [ISLANDS.sample(chosen["pairs"], generator), torch.randn(chosen["pairs"], 2, generator=generator)]
-    torch.manual_seed(seed)
-    batches = Batches(torch.cat(blind, dim=1).float(), chosen["batch"], seed)
-    nets = [fit(MLP(), pairs_loss, batches.at, steps=steps, seed=seed, **chosen["fit"]).ema]
-    while len(nets) < rounds:
-        run = build(seed=100 * len(nets) + seed, teacher=denoiser(nets[-1]))
+    recipe, nets = replace(RECIPE, data=blind_pairs), []
+    for number in range(rounds):
+        run = build(recipe, seed=100 * number + seed)
         nets.append(fit(run.net, run.loss_fn, run.batch_at, steps=steps, **run.fit).ema)
+        recipe = taught_by(denoiser(nets[-1]))
     return nets
+
+
+def blind_pairs(config):
+    """Points and noise that have nothing to do with each other."""
+    generator = torch.Generator().manual_seed(1000 + config["seed"])
+    x0 = ISLANDS.sample(config["pairs"], generator).float()
+    return {"x0": x0, "eps": torch.randn(config["pairs"], 2, generator=generator)}, {}
+
+
+def denoiser(net):
+    return RECIPE.draw(RECIPE.config).denoiser(net, PATH)
 
 
 def measured(net, real, start, exact_end):

@@ -14,10 +14,8 @@ from pathlib import Path
 import torch
 
 from minidiff.evaluation.convergence import order_of_convergence
-from minidiff.process.continuous import interpolated_path
-from minidiff.process.denoiser import denoiser_of
-from minidiff.process.schedules import alpha_bar_of, linear_betas
-from minidiff.recipes.mnist_ddpm import load
+from minidiff.process.continuous import in_real_time
+from minidiff.recipes.recipe import load
 from minidiff.recipes.run import CHECKPOINTS, hardware
 from minidiff.samplers.step import final_sample
 from minidiff.training.checkpoint import write_whole
@@ -45,11 +43,12 @@ def main():
 
 def overhead(steps=20, batch=64):
     """The time of a solver with a net that costs nothing, over the time of the evaluations that it asks for."""
-    net, _, target, _ = load(CHECKPOINTS / "mnist-ddpm.safetensors")
-    path = interpolated_path(alpha_bar_of(linear_betas()))
+    recipe, net = load(CHECKPOINTS / "mnist-ddpm.safetensors")
+    draw = recipe.draw(recipe.config)
+    path = in_real_time(draw.path)
     x, times = torch.randn(batch, 1, 28, 28), torch.linspace(path.T, 0, steps + 1, dtype=torch.float64)
     with torch.no_grad():
-        evaluation = shortest(lambda: denoiser_of(net, path, target)(x, times[0]))
+        evaluation = shortest(lambda: draw.denoiser(net, path)(x, times[0]))
     record = {"batch": batch, "evaluation_ms": digits(1000 * evaluation, 3)}
     for name, solver in SOLVERS.items():
         asked = []

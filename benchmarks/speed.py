@@ -11,34 +11,30 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch.utils.flop_counter import FlopCounterMode
+from measuring import flops_of_an_image, machine, write
 
-from minidiff.recipes.mnist_ddpm import build
-from minidiff.recipes.run import hardware
-from minidiff.training.checkpoint import write_whole
-from minidiff.training.fit import fit, step_generator
+from minidiff.recipes.mnist_ddpm import RECIPE
+from minidiff.recipes.recipe import build
+from minidiff.training.fit import fit
 
 STEPS = 60
 
 
 def main():
-    run = build("cpu", "strokes")
-    with FlopCounterMode(display=False) as counter:
-        run.loss_fn(run.net, run.batch_at(0), step_generator(0, 0))[0].backward()
-    expand_like = counter.get_total_flops() / run.config["batch"]
+    run = build(RECIPE, data="strokes")
+    flops = flops_of_an_image(run)
     fit(run.net, run.loss_fn, run.batch_at, steps=5, **run.fit)  # warms the caches
     fitted = fit(run.net, run.loss_fn, run.batch_at, steps=STEPS, **run.fit)
     rate = fitted.images / fitted.seconds
     peak = max(convolution_flops(c, side) for c in (64, 128, 256) for side in (14, 28))
-    record = {
-        "hardware": hardware(), "torch": torch.__version__, "batch": run.config["batch"],
-        "images_per_second": round(rate),
-        "mflop_per_image": round(expand_like / 1e6), "gflops_reached": round(rate * expand_like / 1e9),
-        "gflops_of_the_best_convolution": round(peak / 1e9), "fraction": round(rate * expand_like / peak, 2),
+    record = machine() | {
+        "batch": run.config["batch"], "images_per_second": round(rate),
+        "mflop_per_image": round(flops / 1e6), "gflops_reached": round(rate * flops / 1e9),
+        "gflops_of_the_best_convolution": round(peak / 1e9), "fraction": round(rate * flops / peak, 2),
         "import_minidiff_beyond_torch_seconds":
             round(import_seconds("import torch, minidiff") - import_seconds("import torch"), 3),
     }
-    write_whole(Path(__file__).with_suffix(".json"), json.dumps(record, indent=1) + "\n")
+    write(Path(__file__).with_suffix(".json"), record)
     print(json.dumps(record, indent=1))
 
 

@@ -3,13 +3,12 @@
 Run as `python benchmarks/strokes.py`; writes benchmarks/strokes.json beside this file.
 """
 
-import json
-import platform
 import time
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from measuring import machine, write
 
 from minidiff.data.batches import Batches
 from minidiff.data.load import load
@@ -41,15 +40,6 @@ def read(net, images):
     return torch.cat([net(part).argmax(1) for part in images.split(1000)])
 
 
-def processor():
-    """The name of this machine's processor, where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
 def main():
     torch.set_num_threads(1)  # the same sums in the same order wherever it runs
     start = time.process_time()
@@ -66,10 +56,9 @@ def main():
               "accuracy": accuracy,
               "CPU seconds": {"draw": round(drawn - start, 1), "train": round(trained - drawn, 1)},
               "seed": SEED, "batch": BATCH, "lr": LR,
-              "hardware": f"{processor()}, 1 thread", "torch": torch.__version__}
-    text = json.dumps(record, indent=1)
-    Path(__file__).with_suffix(".json").write_text(text + "\n", encoding="utf-8")
-    print(text)
+              **machine()}
+    write(Path(__file__).with_suffix(".json"), record)
+    print(record)
 
 
 if __name__ == "__main__":

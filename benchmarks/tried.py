@@ -9,17 +9,20 @@ the JSON already are left as they are, so that a run can be stopped and gone on 
 import argparse
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
-from unittest import mock
 
-from minidiff.data.load import load
+from measuring import fill
+
+from minidiff.data.load import load as load_data
 from minidiff.evaluation.digits import load_judge
-from minidiff.models.unet import UNet
-from minidiff.recipes import mnist_ddpm
-from minidiff.recipes.run import hardware, train
-from minidiff.training.checkpoint import write_whole
+from minidiff.evaluation.eps_baselines import eps_mse
+from minidiff.recipes.mnist_ddpm import RECIPE
+from minidiff.recipes.recipe import build, load, sample
+from minidiff.recipes.run import train
 
-CHOSEN = mnist_ddpm.PRESETS["cpu"]
+FILE = Path(__file__).with_suffix(".json")
+CHOSEN = RECIPE.presets["cpu"]
 NETS = {
     "chosen": {},
     "batch 128": {"batch": 128},
@@ -38,32 +41,29 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=30_000, help="training images of each candidate")
     parser.add_argument("--n", type=int, default=500, help="samples")
-    parser.add_argument("--steps", type=int, default=50, help="ancestral steps of a sample")
+    parser.add_argument("--steps", type=int, default=50, help="evaluations of a sample, by ancestral sampling")
+    parser.add_argument("--only", nargs="+", default=list(NETS), choices=list(NETS), metavar="NAME")
     args = parser.parse_args()
-    file, config = Path(__file__).with_suffix(".json"), {"images": args.images, "n": args.n, "steps": args.steps}
-    kept = json.loads(file.read_text()) if file.exists() else config | {"rows": []}
-    if any(kept[key] != value for key, value in config.items()):
-        parser.error(f"{file} holds rows of another size ({kept['images']} images, n = {kept['n']}): remove it")
-    judge, test, rows = load_judge(), load("mnist", "test")[0], kept["rows"]
-    for name, change in NETS.items():
-        if name in [row["tried"] for row in rows]:
-            continue
-        rows.append({"tried": name} | tried(change, args, judge, test))
-        print(rows[-1], flush=True)
-        write_whole(file, json.dumps(config | {"hardware": hardware(), "rows": rows}, indent=1) + "\n")
+    size = {"images": args.images, "n": args.n, "steps": args.steps}
+    kept = json.loads(FILE.read_text()) if FILE.exists() else size
+    if any(kept[key] != value for key, value in size.items()):
+        parser.error(f"{FILE} holds rows of another size ({kept['images']} images, n = {kept['n']}): remove it")
+    judge, test = load_judge(), load_data("mnist", "test")[0][:5000]
+    fill(FILE, lambda: size, [{"tried": name} for name in args.only],
+         lambda tried: row_of(NETS[tried], args, judge, test), rows="rows")
 
 
-def tried(change, args, judge, test):
+def row_of(change, args, judge, test):
     """Train and measure the chosen preset with one change: a row of the table without its name."""
     preset = {key: value | change.get(key, {}) if isinstance(value, dict) else change.get(key, value)
               for key, value in CHOSEN.items()}
-    with mock.patch.dict(mnist_ddpm.PRESETS, cpu=preset), tempfile.TemporaryDirectory() as folder:
-        _, record = train(mnist_ddpm.build("cpu"), folder, steps=args.images // preset["batch"], progress=False)
-        net = mnist_ddpm.load(Path(folder) / "model.safetensors")[0]
-    distance = judge.distance(mnist_ddpm.sample(net, args.n, args.steps))
-    return {"weights": sum(p.numel() for p in UNet(**preset["net"]).parameters()),
-            "images_per_second": record["images_per_second"],
-            "eps_mse_test": round(mnist_ddpm.eps_mse(net, test[:5000])[0], 4), "distance": round(distance, 1)}
+    with tempfile.TemporaryDirectory() as folder:
+        run = build(replace(RECIPE, presets={"cpu": preset}))
+        _, record = train(run, folder, steps=args.images // preset["batch"], progress=False)
+        recipe, net = load(folder)
+    return {"weights": sum(p.numel() for p in net.parameters()), "images_per_second": record["images_per_second"],
+            "eps_mse_test": round(eps_mse(net, test, recipe.draw(recipe.config).path)[0], 4),
+            "distance": round(judge.distance(sample(recipe, net, args.n, steps=args.steps)), 1)}
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import torch
 
 from minidiff.data.batches import Batches
 from minidiff.models.classifier import Classifier
-from minidiff.recipes.mnist_classifier import PRESETS, reading_loss
+from minidiff.recipes.mnist_classifier import READER, reading_loss
 from minidiff.training.fit import fit
 
 
@@ -15,10 +15,9 @@ def classification_accuracy_score(images, labels, test_images, test_labels, step
     labels are what a judge reads, so its mistakes are learned too. Returns the share of real digits that are read
     right, a float. Compare at equal N and steps, with real digits in place of the generated ones.
     """
-    rows = torch.cat([images.flatten(1), labels[:, None].float()], dim=1)
     torch.manual_seed(seed)
-    fitted = fit(Classifier(), reading_loss, Batches(rows, 64, seed).at, steps=steps, seed=seed,
-                 **PRESETS["cpu"]["fit"] | {"warmup": 20})
+    batches = Batches({"x": images, "label": labels}, 64, seed)
+    fitted = fit(Classifier(), reading_loss, batches.at, steps=steps, seed=seed, **READER["fit"] | {"warmup": 20})
     with torch.no_grad():
         read = torch.cat([fitted.ema(x).argmax(dim=1) for x in test_images.split(500)])
     return float((read == test_labels).double().mean())

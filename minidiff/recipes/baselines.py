@@ -1,9 +1,10 @@
 """vae, gan, diffusion: three small models of the same digits of 14x14 pixels, to be trained at equal compute."""
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 
-from minidiff.data.batches import Batches
 from minidiff.models.gan import GAN
 from minidiff.models.unet import UNet
 from minidiff.models.vae import VAE
@@ -13,17 +14,13 @@ from minidiff.process.losses import denoising_loss
 from minidiff.process.path import discrete_path
 from minidiff.process.schedules import alpha_bar_of, cosine_betas
 from minidiff.process.targets import V
-from minidiff.recipes.run import Run
-from minidiff.samplers.ancestral import ancestral
-from minidiff.samplers.grids import spaced
-from minidiff.samplers.step import final_sample
+from minidiff.recipes import recipe
+from minidiff.recipes.pictures import pictures
+from minidiff.recipes.recipe import Draw, Recipe
+from minidiff.samplers.ancestral import ANCESTRAL
+from minidiff.samplers.sampler import Sampler
 
 CODE = 16
-PRESETS = {
-    "vae": {"batch": 128, "fit": {"lr": 2e-3}},
-    "gan": {"batch": 128, "fit": {"lr": 2e-3}},
-    "diffusion": {"batch": 64, "fit": {"lr": 3e-3, "warmup": 30}},
-}
 
 
 def small(images):
@@ -34,11 +31,6 @@ def small(images):
 def enlarged(images):
     """Twice as many pixels a side, so that the judge can read them: (N, 1, 14, 14) -> (N, 1, 28, 28)."""
     return F.interpolate(images, scale_factor=2, mode="bilinear")
-
-
-def the_path():
-    """The path of `diffusion`: T = 1000, cosine (Nichol and Dhariwal 2021, eq. 17)."""
-    return discrete_path(alpha_bar_of(cosine_betas()))
 
 
 def vae_loss(net, x, generator):
@@ -72,33 +64,48 @@ def gan_loss(net, x, generator, penalty=1.0):
 
 def diffusion_loss(net, x, generator):
     """The error of the predicted v (chapter 02) on the cosine path: x (B, ...). Returns (scalar, logs)."""
-    return denoising_loss(net, x, the_path(), V, generator)
+    return denoising_loss(net, x, PATH, V, generator)
 
 
-NETS = {"vae": lambda: VAE(code=CODE), "gan": lambda: GAN(code=CODE),
-        "diffusion": lambda: UNet(channels=(32, 48), patch=2, width=64)}
-LOSSES = {"vae": vae_loss, "gan": gan_loss, "diffusion": diffusion_loss}
+def at_once(denoiser, x, times, path):
+    """The walk of a model that makes a picture of noise in one go: there is none."""
+    yield 0, x, x
+
+
+def one_go(decode):
+    """How a model draws whose decode(net, codes (B, CODE)) gives pictures (B, 196)."""
+    return Draw(PATH, lambda net, path: net, (CODE,), Sampler(at_once), steps=1, clip=False,
+                decode=lambda net, code: decode(net, code).view(-1, 1, 14, 14))
+
+
+def small_pictures(config):
+    """The training pictures of config["data"], made small: ((N, 1, 14, 14), facts). Raises DataError."""
+    tensors, facts = pictures(config)
+    return small(tensors["x"]), facts
+
+
+PATH = discrete_path(alpha_bar_of(cosine_betas()))  # T = 1000 (Nichol and Dhariwal 2021, eq. 17)
+CODED = {"net": {"code": CODE}, "batch": 128, "fit": {"lr": 2e-3}}
+WALKED = {"net": {"channels": [32, 48], "patch": 2, "width": 64}, "batch": 64, "fit": {"lr": 3e-3, "warmup": 30}}
+KINDS = {
+    "vae": Recipe("vae", small_pictures, net=lambda config: VAE(**config["net"]), loss=lambda config: vae_loss,
+                  presets={"cpu": CODED}, draw=lambda config: one_go(lambda net, code: net.decode(code))),
+    "gan": Recipe("gan", small_pictures, net=lambda config: GAN(**config["net"]), loss=lambda config: gan_loss,
+                  presets={"cpu": CODED}, draw=lambda config: one_go(lambda net, code: net.draw(code))),
+    "diffusion": Recipe(
+        "diffusion", small_pictures, net=lambda config: UNet(**config["net"]), loss=lambda config: diffusion_loss,
+        presets={"cpu": WALKED}, draw=lambda config: Draw(
+            PATH, lambda net, path: denoiser_of(net, path, V), (1, 14, 14), ANCESTRAL, steps=50)),
+}
 
 
 def build(kind, images, seed=0):
     """The run of one kind, "vae", "gan" or "diffusion", on images (N, 1, 14, 14). Raises ValueError on another kind."""
-    if kind not in PRESETS:
-        raise ValueError(f"kind must be one of {', '.join(PRESETS)}, got {kind!r}")
-    torch.manual_seed(seed)
-    chosen = PRESETS[kind]
-    config = {"recipe": "baselines", "kind": kind, "seed": seed, "batch": chosen["batch"]}
-    batches = Batches(images, chosen["batch"], seed)
-    return Run(NETS[kind](), LOSSES[kind], batches.at, chosen["fit"] | {"seed": seed}, config)
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    return recipe.build(replace(KINDS[kind], data=lambda config: (images, {})), data="given", seed=seed)
 
 
-@torch.no_grad()
-def draw(kind, net, n, seed=0, steps=50):
+def draw(kind, net, n, seed=0, steps=None):
     """n pictures (n, 1, 14, 14) in [-1, 1]; steps: evaluations a picture of "diffusion", the others need one."""
-    generator = torch.Generator().manual_seed(seed)
-    if kind != "diffusion":
-        decode = net.decode if kind == "vae" else net.draw
-        return decode(torch.randn(n, CODE, generator=generator)).view(n, 1, 14, 14)
-    path = the_path()
-    denoiser, times = denoiser_of(net, path, V, clip=(-1, 1)), spaced(path.T, steps)
-    starts = torch.randn(n, 1, 14, 14, generator=generator).split(250)
-    return torch.cat([final_sample(ancestral(denoiser, x, times, path, generator)) for x in starts])
+    return recipe.sample(KINDS[kind], net, n, seed=seed, steps=steps if kind == "diffusion" else None)

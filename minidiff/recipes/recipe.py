@@ -28,7 +28,7 @@ def no_condition(n):
     return {}
 
 
-def as_it_is(x):
+def as_it_is(net, x):
     """What a walk ends with is a picture already."""
     return x
 
@@ -40,7 +40,7 @@ class Draw:
     path; denoiser: (net, path) -> denoiser; shape: of one picture or latent, as the net sees it; sampler, steps: the
     recipe's choice, and its evaluations of the net; grid: (path, n) -> times, for samplers without one of their own;
     cond: (n, **what was asked for) -> the net's conditions for n pictures, {name: (n, ...)}; clip: whether x0 is kept
-    in [-1, 1] on the way; decode: from the end of the walk to pictures.
+    in [-1, 1] on the way; decode: (net, the ends of the walks (n, *shape)) -> pictures.
     """
 
     path: Path
@@ -120,6 +120,8 @@ def load(checkpoint, device="cpu"):
     tensors, config = load_checkpoint(file)
     if config.get("recipe") not in names():
         raise CheckpointError(f"{file} is of the recipe {config.get('recipe')!r}, which this course does not have")
+    if "data" not in config:
+        raise CheckpointError(f"{file} does not say in its description which data it learned")
     broken = [name for name, x in tensors.items() if x.is_floating_point() and not x.isfinite().all()]
     if broken:
         raise CheckpointError(f"{file} holds weights that are not finite numbers, in {broken[0]}")
@@ -129,8 +131,9 @@ def load(checkpoint, device="cpu"):
         recipe.draw and recipe.draw(config)
     except KeyError as error:
         raise CheckpointError(f"{file} lacks {error} in its description, so the model cannot be built") from None
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"the description in {file} does not make a model of {recipe.name}: {error}") from None
+    except Exception as error:  # whatever a wrong value breaks in a net, a path or a draw
+        what, *_ = str(error).splitlines() or [type(error).__name__]
+        raise CheckpointError(f"the description in {file} does not make a model of {recipe.name}: {what}") from None
     return recipe, load_weights(net, tensors, file).eval().requires_grad_(False).to(device)
 
 
@@ -162,7 +165,7 @@ def sample(recipe, net, n, *, steps=None, sampler=None, grid=None, seed=0, devic
         ask = partial(denoiser, **{name: value[rows].to(device) for name, value in given.items()})
         more = {"generator": streams} if sampler.draws else {}
         with autocast(device, "bfloat16" if torch.device(device).type == "cuda" else "float32"):
-            pictures.append(how.decode(final_sample(sampler.run(ask, x, times, path, **more))).cpu())
+            pictures.append(how.decode(net, final_sample(sampler.run(ask, x, times, path, **more))).cpu())
     pictures = torch.cat(pictures)
     if not pictures.isfinite().all():
         raise ValueError(f"{recipe.name} drew values that are not finite numbers: its net or the sampler is broken")

@@ -11,7 +11,7 @@ from minidiff.evaluation.frechet import frechet_of_moments
 from minidiff.evaluation.eps_baselines import memoriser_eps_mse, wiener_eps_mse
 from minidiff.models.embedding import sin_embed
 from minidiff.models.layers import Attention2d, GroupNorm, ResBlock
-from minidiff.process.denoiser import denoiser_of
+from minidiff.process.denoiser import clipped, denoiser_of
 from minidiff.process.path import discrete_path
 from minidiff.process.posterior import posterior
 from minidiff.process.schedules import alpha_bar_of, as_table, linear_betas
@@ -144,9 +144,9 @@ def test_the_denoisers_picture(path, t):
     x_t, eps_hat = randn(3, 1, 4, 4), randn(3, 1, 4, 4, seed=1)
     x0, eps = denoiser_of(lambda x, t: eps_hat, path, EPS)(x_t, t)
     assert torch.allclose(x0, (x_t - path.sigma(t) * eps_hat) / path.alpha(t))
-    clipped, eps = denoiser_of(lambda x, t: eps_hat, path, EPS, clip=(-1, 1))(x_t, t)
-    assert torch.allclose(clipped, x0.clamp(-1, 1))
-    assert torch.allclose(path.alpha(t) * clipped + path.sigma(t) * eps, x_t)
+    kept, eps = clipped(denoiser_of(lambda x, t: eps_hat, path, EPS), path)(x_t, t)
+    assert torch.allclose(kept, x0.clamp(-1, 1))
+    assert torch.allclose(path.alpha(t) * kept + path.sigma(t) * eps, x_t)
 
 
 def spread(t, s, path):

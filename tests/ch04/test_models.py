@@ -56,13 +56,22 @@ def test_999_and_1000_stay_two_times_under_bfloat16():
     assert (vectors[0] - vectors[1]).abs().max() > 1e-3
 
 
-def test_conditions_are_added_to_the_time_by_name_and_unknown_ones_refused():
-    embed, t = Embedding(16), torch.tensor([5, 6])
-    with pytest.raises(TypeError, match=r"no condition \['label'\].*knows \[\]"):
-        embed(t, label=torch.tensor([1, 2]))
+def test_conditions_are_added_to_the_time_by_name():
+    embed, t, label = Embedding(16), torch.tensor([5, 6]), torch.tensor([1, 2])
+    plain = embed(t)
+    embed.extra["label"], embed.extra["rate"] = torch.nn.Embedding(10, 16), Embedding(16)
+    expected = embed.extra["label"](label) + embed.extra["rate"](t + 1)
+    torch.testing.assert_close(embed(t, rate=t + 1, label=label) - plain, expected)
+
+
+def test_a_condition_that_the_net_does_not_know_and_one_that_the_caller_forgot_are_errors():
+    embed, t, label = Embedding(16), torch.tensor([5, 6]), torch.tensor([1, 2])
+    with pytest.raises(TypeError, match=r"takes the conditions \[\], got \['label'\]"):
+        embed(t, label=label)
     embed.extra["label"] = torch.nn.Embedding(10, 16)
-    label = torch.tensor([1, 2])
-    torch.testing.assert_close(embed(t, label=label) - embed(t), embed.extra["label"](label))
+    for given in ({}, {"lable": label}, {"label": label, "rate": t}):
+        with pytest.raises(TypeError, match=r"takes the conditions \['label'\], got"):
+            embed(t, **given)
 
 
 # --- residual block -------------------------------------------------------------------------------------------------

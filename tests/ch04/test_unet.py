@@ -86,19 +86,28 @@ def test_q_k_v_and_o_are_linear_layers_that_a_walk_finds_by_name():
     assert len([name for name in linear if name[-2:] in (".q", ".k", ".v", ".o")]) == 4 * 3
 
 
-def test_residuals_are_added_to_the_skips_one_each():
+def test_residuals_are_added_to_the_skips_one_each_and_one_to_the_middle():
     net, x, t = awake(UNet(channels=(8, 16), width=16)), normal(2, 1, 8, 8), torch.tensor(5)
     seen = []
     for stage in (net.up[0], net.up[2]):
         stage.block.register_forward_pre_hook(lambda block, inputs: seen.append(inputs[0]))
     net(x, t)
-    residuals = [normal(2, 8, 8, 8), normal(2, 16, 4, 4)]
+    residuals = [normal(2, 8, 8, 8), normal(2, 16, 4, 4), normal(2, 16, 4, 4, seed=2)]
     net(x, t, residuals=residuals)
     torch.testing.assert_close(seen[2][:, 16:] - seen[0][:, 16:], residuals[1], atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(seen[3][:, 16:] - seen[1][:, 16:], residuals[0], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(seen[2][:, :16] - seen[0][:, :16], residuals[2], atol=1e-5, rtol=1e-4)
     assert torch.equal(net(x, t, residuals=[torch.zeros_like(r) for r in residuals]), net(x, t))
-    with pytest.raises(ValueError, match="shorter"):
-        net(x, t, residuals=residuals[:1])
+    for wrong in (residuals[::2], residuals[:2] + residuals[1:]):
+        with pytest.raises(ValueError, match="argument 2 is (shorter|longer)"):
+            net(x, t, residuals=wrong)
+
+
+@pytest.mark.parametrize("patch", [1, 2])
+def test_an_answer_may_have_other_channels_than_the_picture(patch):
+    net = awake(UNet(image_channels=3, out_channels=6, channels=(8, 16), width=16, patch=patch))
+    out = net(normal(2, 3, 8, 8), torch.tensor([5, 900]))
+    assert out.shape == (2, 6, 8, 8) and out.std(dim=(0, 2, 3)).min() > 0
 
 
 def test_a_condition_that_the_net_does_not_know_is_an_error():

@@ -1,8 +1,11 @@
 """From training to samples: it is the average that is kept, it is frozen, and no dropout acts in it."""
 
+from dataclasses import replace
+
 import torch
 
-from minidiff.recipes import mnist_ddpm
+from minidiff.recipes.mnist_ddpm import RECIPE
+from minidiff.recipes.recipe import build, load
 from minidiff.recipes.run import Run, save_model, train
 from minidiff.training.checkpoint import load_checkpoint
 
@@ -30,9 +33,11 @@ def test_training_ends_with_two_nets_that_can_be_sampled_from(tmp_path):
     assert all(p.grad is None and not p.requires_grad for p in fitted.ema.parameters())
 
 
-def test_a_loaded_model_is_frozen_and_without_dropout(tmp_path):
-    run = mnist_ddpm.build("cpu", "strokes")
+def test_a_loaded_model_is_frozen_and_without_dropout(few_strokes, tmp_path):
+    dropping = {"net": {"channels": [8, 16], "patch": 2, "dropout": 0.5}, "batch": 4, "fit": {}}
+    run = build(replace(RECIPE, presets={"cpu": dropping}), data="strokes")
     save_model(tmp_path / "model.safetensors", run.net, run.config)
-    net, *_ = mnist_ddpm.load(tmp_path / "model.safetensors")
+    _, net = load(tmp_path)
+    assert any(isinstance(m, torch.nn.Dropout) and m.p == 0.5 for m in net.modules())
     assert not any(m.training for m in net.modules())
     assert not any(p.requires_grad for p in net.parameters())

@@ -1,14 +1,15 @@
 """The recipes of chapter 05 on a handful of strokes, and what their losses must be."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from minidiff.data.load import load
-from minidiff.recipes import baselines
+from minidiff.recipes.recipe import sample
 from minidiff.recipes.accuracy_score import classification_accuracy_score
-from minidiff.recipes.baselines import PRESETS, build, draw, enlarged, gan_loss, small, vae_loss
+from minidiff.recipes.baselines import KINDS, build, draw, enlarged, gan_loss, small, vae_loss
 from minidiff.training.fit import fit
 
 
@@ -28,17 +29,38 @@ def test_small_pictures_are_means_of_four_pixels_and_enlarged_ones_have_their_si
     assert torch.allclose(enlarged(torch.full((1, 1, 14, 14), 0.3)), torch.tensor(0.3))
 
 
-@pytest.mark.parametrize("kind", PRESETS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_trains_and_draws(kind, strokes, monkeypatch):
-    monkeypatch.setitem(baselines.NETS, "diffusion", lambda: baselines.UNet(channels=(8, 8), width=8, patch=2))
+    tiny = {"net": {"channels": [8, 8], "patch": 2, "width": 8}, "batch": 16, "fit": {"lr": 3e-3}}
+    monkeypatch.setitem(KINDS, "diffusion", replace(KINDS["diffusion"], presets={"cpu": tiny}))
     run = build(kind, small(strokes[0]))
     fitted = fit(run.net, run.loss_fn, run.batch_at, steps=12, **run.fit | {"warmup": 2})
     assert len(set(fitted.losses)) == 12
+    assert run.config.items() >= {"recipe": kind, "seed": 0, "data": "given"}.items()
     x = draw(kind, fitted.ema, 6, seed=1, steps=3)
     assert x.shape == (6, 1, 14, 14) and x.abs().max() <= 1 and not x.requires_grad
     assert torch.equal(x, draw(kind, fitted.ema, 6, seed=1, steps=3))
     assert not torch.equal(x, draw(kind, fitted.ema, 6, seed=2, steps=3))
-    assert run.config == {"recipe": "baselines", "kind": kind, "seed": 0, "batch": PRESETS[kind]["batch"]}
+    torch.testing.assert_close(draw(kind, fitted.ema, 2, seed=1, steps=3), x[:2], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind, evaluations", [("vae", 1), ("gan", 1), ("diffusion", 3)])
+def test_what_a_picture_costs(kind, evaluations):
+    class Counting(torch.nn.Module):
+        asked = 0
+
+        def forward(self, x, *rest):
+            self.asked += 1
+            return torch.zeros(len(x), 196).view(-1, *((1, 14, 14) if kind == "diffusion" else (196,)))
+        decode = draw = forward
+    net = Counting()
+    assert sample(KINDS[kind], net, 4, steps=3 if kind == "diffusion" else None).shape == (4, 1, 14, 14)
+    assert net.asked == evaluations
+
+
+def test_the_kinds_learn_small_pictures_of_the_data_that_they_are_told_to(few_strokes):
+    images, _ = KINDS["gan"].data({"data": "strokes"})
+    assert images.shape == (256, 1, 14, 14) and images.abs().max() <= 1
 
 
 def test_another_kind_is_refused(strokes):

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from minidiff.models.labels import LabelEmbedding, drop_labels
+from minidiff.models.embedding import Embedding
+from minidiff.models.labels import LabelEmbedding, check_labels, drop_labels
 from minidiff.models.unet import UNet
 from tests.nets import awake
 from tests.ch09.worlds import gen
@@ -27,7 +28,9 @@ def test_the_label_is_added_to_the_time():
     net = net_with_labels()
     t, labels = torch.tensor([3, 500]), torch.tensor([7, 10])
     table = net.embed.extra["label"].table.weight
-    assert torch.equal(net.embed(t, label=labels), net.embed(t) + table[labels])
+    without = Embedding(16)
+    without.load_state_dict({name: p for name, p in net.embed.state_dict().items() if not name.startswith("extra")})
+    assert torch.equal(net.embed(t, label=labels), without(t) + table[labels])
 
 
 def test_every_row_can_be_trained_the_null_too():
@@ -37,10 +40,25 @@ def test_every_row_can_be_trained_the_null_too():
     assert (layer.table.weight.grad != 0).all()
 
 
-@pytest.mark.parametrize("label", [-1, 11])
-def test_other_labels_are_refused(label):
-    with pytest.raises(ValueError, match=r"labels must lie in 0..10, where 10 means none"):
-        LabelEmbedding(10, 4)(torch.tensor([label]))
+def test_labels_are_looked_at_at_the_border():
+    labels = check_labels([0, 10, 3], 10, 3)
+    assert labels.dtype == torch.int64 and labels.tolist() == [0, 10, 3]
+    assert check_labels(torch.empty(0, dtype=torch.int32), 10, 0).shape == (0,)
+
+
+@pytest.mark.parametrize("labels, said", [
+    ([-1, 2], r"whole numbers in 0..10, where 10 means none, got -1..2"), ([3, 11], r"got 3..11"),
+    ([0.0, 1.0], "whole numbers"), ([1], r"labels must be \(2,\), one a picture, got \(1,\)"), (7, r"got \(\)"),
+    ([[1], [2]], r"got \(2, 1\)")], ids=str)
+def test_other_labels_are_refused(labels, said):
+    with pytest.raises(ValueError, match=said):
+        check_labels(labels, 10, 2)
+
+
+def test_a_forward_does_not_look_at_its_labels():
+    """So that it never waits for a device: a layer on no device at all, whose numbers nobody can see, runs too."""
+    layer = LabelEmbedding(10, 4).to("meta")
+    assert layer(torch.empty(3, dtype=torch.int64, device="meta")).shape == (3, 4)
 
 
 def test_labels_are_dropped_at_the_rate_and_the_batch_stays():
