@@ -5,7 +5,7 @@ import numpy as np
 from minidiff.data.shapes_words import SHAPES
 
 SIDE = 32  # pixels
-PALETTE = np.array([(214, 40, 40), (255, 140, 0), (250, 220, 50), (40, 160, 70), (40, 100, 230), (145, 60, 185),
+PALETTE = np.array([(208, 32, 45), (245, 118, 20), (255, 224, 50), (40, 160, 70), (40, 100, 230), (145, 60, 185),
                     (35, 35, 40)], np.float32) / 127.5 - 1  # (7, 3): the COLOURS, in [-1, 1]; the background is 1
 # Half the width and half the height of each of the SHAPES, in radii; their areas are about those of circles.
 EXTENT = np.array([(1, 1), (0.89, 0.89), (1.2, 1.04), (1.14, 1.09), (1.12, 1.03), (1.05, 1.05)], np.float32)

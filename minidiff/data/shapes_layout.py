@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from minidiff.data.shapes_draw import EXTENT, SIDE, coverage
 from minidiff.data.shapes_words import COLOURS, MOST, RELATIONS, SHAPES
@@ -112,6 +111,8 @@ def _offsets(reach, radii, axis, sign, u1, u2):
 
 def _well_hidden(front, back):
     """Whether `front` (M, H, W) hides the right part of `back`, coverages, and leaves it in one piece: (M,)."""
+    from scipy import ndimage
+
     seen = back * (1 - front)
     hidden = 1 - seen.sum((1, 2)) / np.maximum(back.sum((1, 2)), 1e-6)
     pieces, count = ndimage.label(seen > 0.7, np.pad(ndimage.generate_binary_structure(2, 1)[None], ((1, 1), (0, 0), (0, 0))))
