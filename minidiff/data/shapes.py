@@ -21,9 +21,10 @@ class Shapes:
     """N scenes: the k-th object of a scene is the k-th in the order of its long caption.
 
     pictures: (N, 3, 32, 32) float32 in [-1, 1]; captions: N long ones, with sizes and relations; short: N short ones,
-    without; descriptions: what the long ones say; masks: (N, 3, 32, 32) bool, where each object is seen; things: (N, 3)
-    int64, the thing of the description that each object belongs to, -1 where there is none; novel: for each scene the
-    kinds of held-out combinations in it, as `shapes_scene.novel` names them.
+    without; descriptions: what the long ones say; masks: (N, 3, 32, 32) bool, where each object is seen; centres:
+    (N, 3, 2) float32, x and y in pixels from the upper left corner; things: (N, 3) int64, the thing of the description
+    that each object belongs to, -1 where there is none; novel: for each scene the kinds of held-out combinations in it,
+    as `shapes_scene.novel` names them.
     """
 
     pictures: torch.Tensor
@@ -31,6 +32,7 @@ class Shapes:
     short: tuple[str, ...]
     descriptions: tuple[Description, ...]
     masks: torch.Tensor
+    centres: torch.Tensor
     things: torch.Tensor
     novel: tuple[tuple[str, ...], ...]
 
@@ -54,7 +56,8 @@ def shapes(n, seed=0, split="train"):
         pictures[some], masks[some] = _draw(layout, colours, some)
     short = (shorten(d, np.argsort(row[:len(d.things)])) for d, row in zip(descriptions, u[:, MOST:], strict=True))
     return Shapes(pictures, tuple(map(say, descriptions)), tuple(map(say, short)), tuple(descriptions), masks,
-                  torch.from_numpy(layout.things), tuple(map(novel, descriptions)))
+                  torch.from_numpy(layout.centres).float(), torch.from_numpy(layout.things),
+                  tuple(map(novel, descriptions)))
 
 
 def _draw(layout, colours, some):
@@ -63,3 +66,12 @@ def _draw(layout, colours, some):
     covered = covered.reshape(-1, MOST, *covered.shape[1:])
     pictures, seen = paint(covered[:, ::-1], np.clip(colours[some], -1, 1)[:, ::-1])
     return torch.from_numpy(pictures), torch.from_numpy(seen[:, ::-1] >= 0.5)
+
+
+def load_labelled(split, n=None):
+    """Scenes as `minidiff.data.load.load("shapes", split, n)` gives them: the pictures, and how many objects each holds.
+
+    Returns (N, 3, 32, 32) float32 in [-1, 1] and (N,) int64.
+    """
+    scenes = shapes(SIZES[split] if n is None else n, split=split)
+    return scenes.pictures, (scenes.things >= 0).sum(dim=1)
