@@ -75,8 +75,8 @@ def near_duplicates(pictures, others, rms=NEAR):
     return (squares < rms**2 * a.shape[1]).sum(dim=1)
 
 
-def load_labelled(split, n=None, name="emoji"):
-    """Pictures (N, 3, 32, 32) and the index of each one's style in STYLES (N,) int64, as `load(name, split, n)` gives them.
+def labelled(name, split, n=None):
+    """What `load(name, split, n)` gives: pictures (N, 3, 32, 32), and the index of each one's style in STYLES (N,) int64.
 
     Raises DataError for more pictures than there are, and as `emoji` and `openmoji` do.
     """

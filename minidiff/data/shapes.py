@@ -68,10 +68,7 @@ def _draw(layout, colours, some):
     return torch.from_numpy(pictures), torch.from_numpy(seen[:, ::-1] >= 0.5)
 
 
-def load_labelled(split, n=None):
-    """Scenes as `minidiff.data.load.load("shapes", split, n)` gives them: the pictures, and how many objects each holds.
-
-    Returns (N, 3, 32, 32) float32 in [-1, 1] and (N,) int64.
-    """
+def labelled(name, split, n=None):
+    """What `load("shapes", split, n)` gives: pictures (N, 3, 32, 32), and how many objects each one holds (N,) int64."""
     scenes = shapes(SIZES[split] if n is None else n, split=split)
     return scenes.pictures, (scenes.things >= 0).sum(dim=1)

@@ -8,7 +8,7 @@ SIDE = 32  # pixels
 PALETTE = np.array([(208, 32, 45), (245, 118, 20), (255, 224, 50), (40, 160, 70), (40, 100, 230), (145, 60, 185),
                     (35, 35, 40)], np.float32) / 127.5 - 1  # (7, 3): the COLOURS, in [-1, 1]; the background is 1
 # Half the width and half the height of each of the SHAPES, in radii; their areas are about those of circles.
-EXTENT = np.array([(1, 1), (0.89, 0.89), (1.2, 1.04), (1.14, 1.09), (1.12, 1.03), (1.05, 1.05)], np.float32)
+EXTENT = np.array([(1, 1), (0.89, 0.89), (1.2, 1.04), (1.17, 1.12), (1.13, 1.03), (1.05, 1.05)], np.float32)
 TIPS = -np.pi / 2 + 2 * np.pi / 5 * np.arange(5)  # directions of a star's tips; y points down
 
 
@@ -25,7 +25,7 @@ def distance(shape, x, y, r):
     if shape == "triangle":  # the tip is 1.04 above the middle; a side goes 1.2 outwards on 2.08 downwards
         return np.maximum(y - 1.04 * r, (2.08 * abs(x) - 1.2 * (y + 1.04 * r)) / np.hypot(2.08, 1.2))
     if shape == "star":  # inside at least four of five lines, its tips a little blunt
-        y = y - 0.11 * r
+        y = y - 0.09 * r
         lines = np.sort(np.stack([np.cos(tip) * x + np.sin(tip) * y for tip in TIPS]), axis=0)[-2] - 0.46 * r
         return np.maximum(lines, np.hypot(x, y) - 1.2 * r)
     if shape == "heart":  # a square on its corner, and a half circle on each of its upper sides

@@ -63,7 +63,7 @@ def _read(pictures):
     covered[pure & (partner >= 0)[:, None, None]] = 1
     covered[(pure[partner] & (partner >= 0)[:, None, None]) | ~_around(owner, pure, partner)] = 0
     paired = np.flatnonzero(partner >= 0)
-    best = _fit(covered, np.ones_like(covered), pure)
+    best = _fit(covered, None, pure)
     below = best.copy()
     below[paired] = _fit(covered[paired], 1 - covered[partner[paired]], pure[paired])
     on_top = best[:, 0] + below[partner, 0] <= best[partner, 0] + below[:, 0]  # the order with the smaller error
@@ -144,23 +144,29 @@ def _templates():
 def _fit(covered, visible, pure):
     """The shape, radius and place of least squared error for each of M pieces: (M, 6): error, area seen, shape, r, x, y.
 
-    covered: (M, 32, 32), how much of each pixel a piece covers; visible: (M, 32, 32), where it could be seen.
+    covered: (M, 32, 32), how much of each pixel a piece covers; visible: (M, 32, 32), where it could be seen, or None
+    for everywhere. With v visible and c covered, a shape s errs by the sum over pixels of (c - v s)^2.
     """
     kinds, shapes = _templates()
     columns, rows = pure.any(axis=1), pure.any(axis=2)
     middle = np.stack([(m.argmax(1) + SIDE - 1 - m[:, ::-1].argmax(1)) // 2 for m in (columns, rows)], axis=1)
     reach, side = WINDOW // 2 + SHIFT, WINDOW + 2 * SHIFT
+
+    def around(image, m, fill):
+        x, y = middle[m]
+        return torch.from_numpy(np.pad(image[m], reach, constant_values=fill)[y:y + side, x:x + side])[None, None]
+
     fits = np.empty((len(pure), 6))
     for m in range(len(pure)):
-        x, y = middle[m]
-        part, seen = (torch.from_numpy(np.pad(image[m], reach, constant_values=fill)[y:y + side, x:x + side])
-                      for image, fill in ((covered, 0), (visible, 1)))
-        places = F.unfold((part * seen)[None, None], WINDOW)[0]
-        areas = shapes.square() @ F.unfold(seen.square()[None, None], WINDOW)[0]
-        error = areas - 2 * shapes @ places + part.square().sum()
+        part, areas = around(covered, m, 0), shapes.square().sum(dim=1, keepdim=True)
+        total = part.square().sum()
+        if visible is not None:
+            seen = around(visible, m, 1)
+            part, areas = part * seen, shapes.square() @ F.unfold(seen.square(), WINDOW)[0]
+        error = areas - 2 * shapes @ F.unfold(part, WINDOW)[0] + total
         k, place = divmod(int(error.argmin()), error.shape[1])
-        shift = np.array([place % (2 * SHIFT + 1), place // (2 * SHIFT + 1)])
-        fits[m] = (error[k, place], areas[k, place], *kinds[k, :2], *(middle[m] + shift - SHIFT + 0.5 + kinds[k, 2:]))
+        shift = np.array([place % (2 * SHIFT + 1), place // (2 * SHIFT + 1)]) - SHIFT
+        fits[m] = (error[k, place], areas[k, place % areas.shape[1]], *kinds[k, :2], *(middle[m] + shift + 0.5 + kinds[k, 2:]))
     return fits
 
 
