@@ -1,4 +1,4 @@
-"""How often does the judge of shapes read a picture rightly, and does it refuse wrong captions? benchmarks/shapes_judge.json
+"""How often is the judge of shapes right, about pictures and about wrong captions? benchmarks/shapes_judge.json
 
     python benchmarks/shapes_judge.py        about three minutes on one core
 """
@@ -32,16 +32,16 @@ def conditions(pictures):
 
 
 def exactly(reading, scenes, i):
-    """Whether a Reading names all objects of scene i, and no other, each with its colour, shape and size at its place."""
-    things, description = scenes.things[i], scenes.descriptions[i]
-    truth = [(description.things[k], centre) for k, centre in zip(things.tolist(), scenes.centres[i].tolist()) if k >= 0]
+    """Whether a Reading has all objects of scene i, and no other, each in its colour, shape and size at its place."""
     left = list(reading.objects)
-    for thing, (x, y) in truth:
-        match = next((seen for seen in left if (seen.colour, seen.shape, seen.size) == (thing.colour, thing.shape, thing.size)
-                      and max(abs(seen.x - x), abs(seen.y - y)) <= NEAR), None)
-        if match is None:
-            return False
-        left.remove(match)
+    for k, (x, y) in zip(scenes.things[i].tolist(), scenes.centres[i].tolist(), strict=True):
+        if k >= 0:
+            thing = scenes.descriptions[i].things[k]
+            same = [seen for seen in left if max(abs(seen.x - x), abs(seen.y - y)) <= NEAR
+                    and (seen.colour, seen.shape, seen.size) == (thing.colour, thing.shape, thing.size)]
+            if not same:
+                return False
+            left.remove(same[0])
     return not left
 
 
@@ -56,8 +56,8 @@ def wrong(description, rng):
     def with_thing(**change):
         return replace(description, things=(*others[:k], replace(thing, **change), *others[k + 1:]))
 
-    false = {"colour": with_thing(colour=other(thing.colour, COLOURS)), "size": with_thing(size=other(thing.size, SIZES)),
-             "shape": with_thing(shape=other(thing.shape, SHAPES)), "number": with_thing(count=thing.count % 3 + 1)}
+    false = {"colour": with_thing(colour=other(thing.colour, COLOURS)), "number": with_thing(count=thing.count % 3 + 1),
+             "shape": with_thing(shape=other(thing.shape, SHAPES)), "size": with_thing(size=other(thing.size, SIZES))}
     if description.relations:
         j = rng.integers(len(description.relations))
         relations = list(description.relations)

@@ -19,8 +19,10 @@ LICENCES = {"noto": "Noto Emoji, Google, Apache-2.0", "twemoji": "Twemoji, Twitt
             "fluent": "Fluent Emoji, Microsoft, MIT", "openmoji": "OpenMoji, CC BY-SA 4.0"}
 SIDE, COLUMNS = 32, 64  # pixels of a picture, pictures in a row of the sheet
 DIGESTS = {  # sha256 of the pixels of each sheet, and of its table as JSON with sorted keys
-    "emoji": ("17f2d3fbb7bcd45defe2b383c364647d859078b20ee32b9ee92d583d56bf5a2a", "afed23b57249b8f261443c4a9ed54aa198e4c2312cb1d8937113cade0e10801d"),
-    "openmoji": ("0839c263e3d301545b7348803b3474164f945572ac8992fbbc0fcd84687f7d19", "3a7f7913575cdf0f05cee6173b33b4f1ba753fdd6d5fd98af1eb6816ce90b6b0"),
+    "emoji": ("17f2d3fbb7bcd45defe2b383c364647d859078b20ee32b9ee92d583d56bf5a2a",
+              "afed23b57249b8f261443c4a9ed54aa198e4c2312cb1d8937113cade0e10801d"),
+    "openmoji": ("0839c263e3d301545b7348803b3474164f945572ac8992fbbc0fcd84687f7d19",
+                 "3a7f7913575cdf0f05cee6173b33b4f1ba753fdd6d5fd98af1eb6816ce90b6b0"),
 }
 NEAR = 0.1  # the root mean square difference, in [-1, 1], up to which two pictures count as the same
 
@@ -76,7 +78,7 @@ def near_duplicates(pictures, others, rms=NEAR):
 
 
 def labelled(name, split, n=None):
-    """What `load(name, split, n)` gives: pictures (N, 3, 32, 32), and the index of each one's style in STYLES (N,) int64.
+    """What `load(name, split, n)` gives: pictures (N, 3, 32, 32), and the numbers of their styles in STYLES (N,) int64.
 
     Raises DataError for more pictures than there are, and as `emoji` and `openmoji` do.
     """
@@ -136,8 +138,8 @@ def _pictures(name, n):
 def _check(path, content, published, what):
     digest = hashlib.sha256(content).hexdigest()
     if digest != published:
-        raise DataError(f"{path} is damaged: the sha256 of {what} is {digest[:12]}..., published is {published[:12]}...; "
-                        f"{_REMEDY}")
+        raise DataError(f"{path} is damaged: the sha256 of {what} is {digest[:12]}..., published is "
+                        f"{published[:12]}...; {_REMEDY}")
 
 
 _REMEDY = "take the file anew from the repository, or install the package anew"

@@ -69,6 +69,6 @@ def _draw(layout, colours, some):
 
 
 def labelled(name, split, n=None):
-    """What `load("shapes", split, n)` gives: pictures (N, 3, 32, 32), and how many objects each one holds (N,) int64."""
+    """What `load("shapes", split, n)` gives: pictures (N, 3, 32, 32), and how many objects each has (N,) int64."""
     scenes = shapes(SIZES[split] if n is None else n, split=split)
     return scenes.pictures, (scenes.things >= 0).sum(dim=1)

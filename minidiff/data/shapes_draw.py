@@ -15,8 +15,8 @@ TIPS = -np.pi / 2 + 2 * np.pi / 5 * np.arange(5)  # directions of a star's tips;
 def distance(shape, x, y, r):
     """Signed distance, in pixels, from points to the edge of a shape of radius r around the origin; negative inside.
 
-    shape: one of SHAPES; x, y, r: arrays that broadcast, y pointing down. Exact beside straight edges and circles; beyond
-    a corner too small, which rounds no corner that a pixel could show. Raises ValueError for another shape.
+    shape: one of SHAPES; x, y, r: arrays that broadcast, y pointing down. Exact beside straight edges and circles;
+    beyond a corner too small, by less than a pixel could show. Raises ValueError for another shape.
     """
     if shape == "circle":
         return np.hypot(x, y) - r
@@ -40,7 +40,8 @@ def distance(shape, x, y, r):
 def coverage(shapes, centres, radii, side=SIDE):
     """How much of each pixel each object covers: (M, side, side) float32 in [0, 1].
 
-    shapes: (M,) indices into SHAPES, -1 for no object; centres: (M, 2) x and y in pixels from the upper left corner; radii: (M,).
+    shapes: (M,) indices into SHAPES, -1 for no object; centres: (M, 2) x and y in pixels from the upper left corner;
+    radii: (M,) in pixels.
     """
     shapes, centres, radii = np.asarray(shapes), np.asarray(centres, np.float32), np.asarray(radii, np.float32)
     covered = np.zeros((len(shapes), side, side), np.float32)

@@ -49,8 +49,9 @@ def lay_out(descriptions, seed, split):
 
 
 def _objects(descriptions, rng):
-    """A Layout without places, and its relations: the slot (N,) that they start from or, with sign (N,) = -1, end in, and
-    the axis (N, 3) of each slot's relation to it.
+    """A Layout without places, and its relations: anchor (N,), sign (N,), axis (N, 3).
+
+    They start in the slot `anchor` or, where the sign is -1, end in it; `axis` tells which one each slot has to it.
     """
     N = len(descriptions)
     things, colours, shapes, axis = (np.full((N, MOST), NONE) for _ in range(4))
@@ -115,7 +116,9 @@ def _well_hidden(front, back):
 
     seen = back * (1 - front)
     hidden = 1 - seen.sum((1, 2)) / np.maximum(back.sum((1, 2)), 1e-6)
-    pieces, count = ndimage.label(seen > 0.7, np.pad(ndimage.generate_binary_structure(2, 1)[None], ((1, 1), (0, 0), (0, 0))))
+    within = np.zeros((3, 3, 3), bool)
+    within[1] = ndimage.generate_binary_structure(2, 1)  # pixels of one picture that share a side
+    pieces, count = ndimage.label(seen > 0.7, within)
     first = ndimage.minimum_position(pieces, pieces, range(1, count + 1)) if count else []
     return (hidden >= HIDDEN[0]) & (hidden <= HIDDEN[1]) & (
         np.bincount([place[0] for place in first], minlength=len(front)) == 1)

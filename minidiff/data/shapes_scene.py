@@ -6,7 +6,7 @@ import numpy as np
 
 from minidiff.data.shapes_words import COLOURS, RELATIONS, SHAPES, SIZES, Description, Thing
 
-# Of ten scenes: one object; two with a relation; two or three alike; two alike and another one; three with two relations.
+# One object; two with a relation; two or three alike; two alike and another one; three with two relations.
 KINDS = {"one": 0.2, "pair": 0.4, "alike": 0.15, "group": 0.1, "three": 0.15}
 # Each shape in one colour (6 of 42 pairs), and each shape and relation with one other shape (18 of 108), are held out.
 HELD_OUT = frozenset({("yellow", "circle"), ("orange", "square"), ("red", "triangle"), ("green", "star"),

@@ -1,4 +1,4 @@
-"""The English of the shapes: what a caption can say, and what it means. No word of it needs a network to be understood."""
+"""The English of the shapes: what a caption can say, and what it means. No network is needed to understand it."""
 
 import re
 from dataclasses import dataclass, replace

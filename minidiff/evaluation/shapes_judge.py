@@ -45,13 +45,14 @@ def rates(verdicts):
 def obeys(reading, description):
     """The Verdict on a Reading, for a Description.
 
-    Each object that was asked for gets one that was read, so that as much as possible agrees; with more objects or fewer
-    than were asked for, nothing is obeyed.
+    Each object that was asked for gets one that was read, so that as much as possible agrees; with more objects or
+    fewer than were asked for, nothing is obeyed.
     """
     wanted = [(k, thing) for k, thing in enumerate(description.things) for _ in range(thing.count)]
     if len(wanted) != len(reading.objects):
         return Verdict(False, False, False, False)
-    return max((_compare(reading, description, wanted, order) for order in permutations(range(len(wanted)))), key=_merit)
+    orders = permutations(range(len(wanted)))
+    return max((_compare(reading, description, wanted, order) for order in orders), key=_merit)
 
 
 def relation(reading, i, j):
@@ -72,7 +73,7 @@ def relation(reading, i, j):
 def _compare(reading, description, wanted, order):
     """The Verdict if the k-th object that was asked for is object order[k] of the Reading."""
     pairs = [(thing, reading.objects[i]) for (_, thing), i in zip(wanted, order, strict=True)]
-    members = [[i for (k, _), i in zip(wanted, order, strict=True) if k == thing] for thing in range(len(description.things))]
+    members = [[i for (k, _), i in zip(wanted, order, strict=True) if k == n] for n in range(len(description.things))]
     return Verdict(all(thing.shape == seen.shape for thing, seen in pairs),
                    all(thing.colour == seen.colour for thing, seen in pairs),
                    all(thing.size in (None, seen.size) for thing, seen in pairs),

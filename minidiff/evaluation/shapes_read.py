@@ -6,7 +6,7 @@ radius, by least squares; and where two pieces touch, both orders of the two are
 
 from dataclasses import dataclass
 from functools import cache
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ SMALLEST = 9  # pixels that a piece has at least, four of them in a square
 REACH = 3  # pixels from the pure part of an object to its outermost ones
 TOUCHING = 3  # pixels from the pure part of one object to that of another one that may overlap it
 SIZE_LIMIT = 4.65  # the radius between small and large
-UNCLEAR = 0.15  # of its area: a larger squared error of the best shape is no shape
+UNCLEAR = 0.18  # of its area: a larger squared error of the best shape is no shape
 HIDES = 0.08  # of the smaller one's area: two objects that overlap more lie in front of each other
 RADII = np.arange(3.0, 6.7, 0.3)
 WINDOW, SHIFT = 17, 4  # a shape fits into WINDOW pixels, and lies up to SHIFT pixels beside the middle of its piece
@@ -134,15 +134,14 @@ def _around(owner, pure, partner):
 
 @cache
 def _templates():
-    """Every shape at every radius, at four places within a pixel: (T, 4) shape, radius, x, y; (T, WINDOW^2) coverage."""
-    kinds = [(shape, r, x, y) for shape in range(len(SHAPES)) for r in RADII for x in (-0.25, 0.25) for y in (-0.25, 0.25)]
-    kinds = np.array(kinds)
+    """Every shape at every radius, at four places in a pixel: (T, 4) shape, radius, x, y; (T, WINDOW^2) coverage."""
+    kinds = np.array([*product(range(len(SHAPES)), RADII, (-0.25, 0.25), (-0.25, 0.25))])
     covered = coverage(kinds[:, 0].astype(int), kinds[:, 2:] + WINDOW / 2, kinds[:, 1], WINDOW)
     return kinds, torch.from_numpy(covered.reshape(len(kinds), -1))
 
 
 def _fit(covered, visible, pure):
-    """The shape, radius and place of least squared error for each of M pieces: (M, 6): error, area seen, shape, r, x, y.
+    """The shape and place of least squared error for each of M pieces: (M, 6) error, area seen, shape, radius, x, y.
 
     covered: (M, 32, 32), how much of each pixel a piece covers; visible: (M, 32, 32), where it could be seen, or None
     for everywhere. With v visible and c covered, a shape s errs by the sum over pixels of (c - v s)^2.
@@ -166,7 +165,8 @@ def _fit(covered, visible, pure):
         error = areas - 2 * shapes @ F.unfold(part, WINDOW)[0] + total
         k, place = divmod(int(error.argmin()), error.shape[1])
         shift = np.array([place % (2 * SHIFT + 1), place // (2 * SHIFT + 1)]) - SHIFT
-        fits[m] = (error[k, place], areas[k, place % areas.shape[1]], *kinds[k, :2], *(middle[m] + shift + 0.5 + kinds[k, 2:]))
+        area, centre = areas.expand_as(error)[k, place], middle[m] + shift + 0.5 + kinds[k, 2:]
+        fits[m] = (error[k, place], area, *kinds[k, :2], *centre)
     return fits
 
 
@@ -195,5 +195,5 @@ def _readings(pictures, owner, colour, fits, hides):
 
 
 def _seen(colour, error, area, shape, radius, x, y):
-    clear = error <= UNCLEAR * area
-    return Seen(COLOURS[colour], SHAPES[int(shape)] if clear else None, SIZES[int(radius > SIZE_LIMIT)], float(x), float(y))
+    shape = SHAPES[int(shape)] if error <= UNCLEAR * area else None
+    return Seen(COLOURS[colour], shape, SIZES[int(radius > SIZE_LIMIT)], float(x), float(y))

@@ -25,8 +25,9 @@ def test_coverage_is_the_area_in_each_pixel(shape, x, y, r):
     assert drawn.sum() == pytest.approx(truth.sum(), rel=0.025)
 
 
-@pytest.mark.parametrize("shape, area", [("circle", np.pi), ("square", 1.78**2), ("triangle", 1.2 * 2.08),
-                                         ("heart", (2 + np.pi / 2) * 0.93**2), ("cross", 8 * 1.05 * 0.38 - 4 * 0.38**2)])
+@pytest.mark.parametrize("shape, area", [
+    ("circle", np.pi), ("square", 1.78**2), ("triangle", 1.2 * 2.08), ("heart", (2 + np.pi / 2) * 0.93**2),
+    ("cross", 8 * 1.05 * 0.38 - 4 * 0.38**2)])
 def test_areas_are_those_of_the_formulas(shape, area):
     assert counted(shape, 16, 16, 8).mean() * SIDE**2 == pytest.approx(area * 64, rel=4e-3)
 
@@ -64,8 +65,7 @@ def test_the_last_object_lies_on_top_and_what_is_seen_adds_up():
     np.testing.assert_allclose(seen[0, 1], covered[0, 1] * (1 - covered[0, 2]), atol=1e-6)
     np.testing.assert_allclose(1 - seen[0].sum(axis=0), np.prod(1 - covered[0], axis=0), atol=1e-6)
     for k, colour in enumerate((0, 4, 3)):
-        np.testing.assert_allclose(picture[0][:, seen[0, k] == 1].T, PALETTE[None, colour].repeat((seen[0, k] == 1).sum(), 0),
-                                   atol=1 / 255)
+        assert abs(picture[0][:, seen[0, k] == 1] - PALETTE[colour, :, None]).max() <= 1 / 255
     assert (picture[0][:, seen[0].sum(axis=0) == 0] == 1).all()
 
 

@@ -68,7 +68,7 @@ def test_the_notebooks_of_a_chapter_import_only_what_is_known_by_then(chapter):
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_the_unit_tests_of_a_chapter_import_only_what_is_known_by_then(chapter):
-    for file in [*(ROOT / "tests" / f"ch{chapter}").glob("*.py"), *(ROOT / "tests" / "mutants").glob(f"ch{chapter}.py")]:
+    for file in [*(ROOT / "tests").glob(f"ch{chapter}/*.py"), *(ROOT / "tests" / "mutants").glob(f"ch{chapter}.py")]:
         names = set(own(imported(ast.parse(file.read_text()))))
         assert {m for m in names if not homes(m)[0] <= chapter} == set(), file.name
 
