@@ -92,7 +92,8 @@ def test_each_part_of_a_picture_that_is_no_object_of_the_grammar_is_unclear():
     picture = drawn(("red", "circle", 8, 8, 5.5))
     picture[:, :, 16:30, 18:21] = torch.from_numpy(PALETTE[COLOURS.index("blue")])[None, :, None, None]  # a bar
     reading, = read(picture)
-    assert {(seen.colour, seen.shape) for seen in reading.objects} == {("red", "circle"), ("blue", None)}
+    found = {(seen.colour, seen.shape) for seen in reading.objects}
+    assert {("red", "circle"), ("blue", None)} <= found <= {("red", "circle"), ("blue", None), (None, None)}
 
 
 def test_an_empty_picture_has_no_objects_and_noise_alone_obeys_nothing():
