@@ -1,6 +1,10 @@
 """Text to numbers and back: byte-pair encoding loses nothing, words say what they do not know."""
 
+import gzip
+import re
 from collections import Counter
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,8 +14,8 @@ from hypothesis import strategies as st
 from minidiff.data.emoji import emoji
 from minidiff.data.shapes_scene import describe
 from minidiff.data.shapes_words import COLOURS, SHAPES, say, shorten
-from minidiff.data.tokenizer import (BYTES, END, PAD, SPECIAL, START, UNKNOWN, BytePairs, Words, batch, learn_byte_pairs,
-                                     learn_words, merged, pieces, split)
+from minidiff.data.tokenizer import (BYTES, END, PAD, SPECIAL, START, UNKNOWN, BytePairs, Words, batch,
+                                     learn_byte_pairs, learn_words, merged, pieces, split)
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +137,31 @@ def test_a_text_that_is_too_long_is_refused(byte_pairs):
     for tokenizer, text, n in ((Words(("red",)), "red red red red red", 5), (byte_pairs, "\x00" * 7, 7)):
         with pytest.raises(ValueError, match=f"texts may have 4 tokens, got {n} in "):
             batch(tokenizer, [text], 6)
+
+
+# --- a published tokenizer ------------------------------------------------------------------------------------------
+
+def clip(folder):
+    """CLIP's tokenizer by our `merged` and its published merges (Radford et al. 2021): a word's end is marked."""
+    lines = gzip.decompress((folder / "bpe_simple_vocab_16e6.txt.gz").read_bytes()).decode().split("\n")
+    merges = [tuple(line.split()) for line in lines[1:49152 - 256 - 2 + 1]]
+    letters = [chr(b) for b in (*range(33, 127), *range(161, 173), *range(174, 256), *range(256, 324))]
+    vocabulary = [*letters, *(f"{letter}</w>" for letter in letters), *("".join(pair) for pair in merges)]
+    numbers = {token: k for k, token in enumerate(vocabulary)}
+    ranks = {(numbers[a], numbers[b]): numbers[a + b] for a, b in merges}
+
+    def encode(text):
+        words = [[*word[:-1], f"{word[-1]}</w>"] for word in re.findall(r"[a-z]+|\d|[^\sa-z\d]+", text)]
+        return [token for word in words for token in merged([numbers[letter] for letter in word], ranks)]
+    return encode
+
+
+def test_clip_s_merges_give_clip_s_tokens(captions):
+    """Against another implementation; needs the packages clip-anytorch (for its file) and instant-clip-tokenizer."""
+    oracle = pytest.importorskip("instant_clip_tokenizer").Tokenizer()
+    if not (found := find_spec("clip")):
+        pytest.skip("no package with CLIP's merges")
+    encode = clip(Path(found.origin).parent)
+    assert encode("a photo of a cat") == [320, 1125, 539, 320, 2368]  # as published
+    for caption in [c for c in captions if c.isascii()]:
+        assert encode(caption) == oracle.encode(caption), caption
