@@ -14,7 +14,7 @@ RUNTIME = {"numpy", "torch", "scipy", "matplotlib", "tqdm", "safetensors", "mini
 # What a room may import beside itself. Rooms that are not named (recipes, exercises, the tools) may import them all.
 ROOMS = {
     "process": set(), "models": set(), "data": set(), "training": {"data"}, "plotting": set(),
-    "samplers": {"process"}, "evaluation": {"process", "models", "training", "samplers"},
+    "samplers": {"process"}, "evaluation": {"process", "models", "training", "samplers", "data"},
 }
 
 # The loops that process/ may hold. A bound is by definition the sum of its T terms, and no x is carried from one of

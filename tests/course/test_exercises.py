@@ -56,7 +56,8 @@ each_as_graded = pytest.mark.parametrize("exercise", GRADED.values(), ids=GRADED
 
 
 def test_every_chapter_has_exercises():
-    assert PRESENT == [f"ch{number}" for number in CHAPTERS]
+    written, known = ({f"ch{number}" for number in numbers} for numbers in (WRITTEN, CHAPTERS))
+    assert written <= set(PRESENT) <= known
 
 
 def test_every_mutant_and_alternative_belongs_to_an_exercise():

@@ -66,7 +66,8 @@ def test_importing_minidiff_adds_under_a_third_of_a_second_to_torch(loaded):
 MATHS = {"process", "models", "samplers", "evaluation"}
 # These modules define no formula that somebody published first.
 OUR_OWN = {"process.denoiser", "models.classifier", "models.mlp", "samplers.grids", "evaluation.digits",
-           "evaluation.gaussian", "evaluation.eps_baselines", "evaluation.mixture"}
+           "evaluation.gaussian", "evaluation.eps_baselines", "evaluation.mixture",
+           "evaluation.shapes_judge", "evaluation.shapes_read"}
 TENSORS = {"x", "x0", "x_t", "x_s", "x0_hat", "eps", "t", "s", "betas", "alpha_bar", "images", "real", "features",
            "features_1", "features_2", "mean_1", "mean_2", "points", "values", "samples", "beta"}
 SHAPE = re.compile(r"\([A-Z][^()]*\)|\(\)|shape|number|float|int\b")

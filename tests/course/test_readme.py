@@ -70,3 +70,8 @@ def test_each_command_is_understood(command, monkeypatch):
         monkeypatch.setattr(f"minidiff.cli.{module}.run", ran.append)
     assert main(words) == 0
     assert [args.command for args in ran] == words[:1]
+
+
+def test_the_licences_of_all_pictures_that_are_shipped_are_named():
+    names = "MNIST, Noto Emoji, Apache-2.0, Twemoji, CC BY 4.0, Fluent Emoji, MIT, OpenMoji, CC BY-SA 4.0".split(", ")
+    assert [name for name in names if name not in README.split("MIT licence.")[1]] == []

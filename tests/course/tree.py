@@ -81,11 +81,12 @@ def notebooks(chapter):
 
 def copy_of_package(target, keep, chapters):
     """A folder like the repository that holds only the modules `keep`, and the unit tests of `chapters`."""
-    for file in PACKAGE.rglob("*"):
+    for file in PACKAGE.rglob("*.py"):
         name = ".".join(file.relative_to(PACKAGE).with_suffix("").parts)
-        if file.is_file() and "__pycache__" not in file.parts and (name in keep or file.name == "__init__.py"):
+        if name in keep or file.name == "__init__.py":
             (to := target / file.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, to)
+    (target / "minidiff" / "data" / "pictures").symlink_to(PACKAGE / "data" / "pictures")
     for name in ("pyproject.toml", "course.toml"):
         shutil.copy(ROOT / name, target)
     for name in ("checkpoints", "datasets", "benchmarks", "chapters", "solutions"):
