@@ -17,8 +17,8 @@ def load(name, split, n=None, size=28):
     """Load images and labels; a data set that is not on this machine is downloaded first.
 
     name: "strokes", "mnist", "fashion-mnist" or "cifar10"; split: "train" or "test"; n: only the first n images; size:
-    of drawn strokes, other images have their own. Files are sought in $MINIDIFF_DATA/NAME, then in datasets/NAME,
-    and their digest is verified.
+    of drawn strokes, other images have their own. Files are sought as `registry.folders` says,
+    $MINIDIFF_DATA first, and their digest is verified.
     Returns (N, 1, 28, 28) float32 in [-1, 1] (cifar10: (N, 3, 32, 32)) and (N,) int64. Raises DataError.
     """
     check_split(split)

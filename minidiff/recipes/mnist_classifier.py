@@ -7,6 +7,14 @@ from minidiff.recipes.pictures import pictures
 from minidiff.recipes.recipe import Recipe
 
 
+def digits(config):
+    """The pictures of a data set whose pictures the classifier can take. Raises ValueError for any other."""
+    tensors, facts = pictures(config)
+    if facts.get("shape") != [1, 28, 28] or facts["classes"] != 10:
+        raise ValueError(f"the classifier reads ten classes of pictures of 1 x 28 x 28; {config['data']} has {facts}")
+    return tensors, facts
+
+
 def reading_loss(net, batch, generator):
     """Cross-entropy of {"x": pictures (B, 1, 28, 28), "label": (B,)}. Draws nothing from `generator`."""
     return F.cross_entropy(net(batch["x"]).float(), batch["label"]), {}
@@ -14,5 +22,5 @@ def reading_loss(net, batch, generator):
 
 READER = {"net": {}, "batch": 128, "fit": {"lr": 3e-3, "flat": 0.2, "weight_decay": 0.01}}
 RECIPE = Recipe(
-    name="mnist-classifier", data=pictures, net=lambda config: Classifier(**config["net"]),
+    name="mnist-classifier", data=digits, net=lambda config: Classifier(**config["net"]),
     loss=lambda config: reading_loss, presets={"cpu": READER, "cuda": READER})

@@ -1,7 +1,5 @@
 """A recipe says which data, net, path and loss make a named result; here is the one route from it to pictures."""
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -9,11 +7,11 @@ from pathlib import Path as File
 
 import torch
 
-import minidiff.recipes
 from minidiff.data.batches import Batches
 from minidiff.process.denoiser import clipped
 from minidiff.process.noise import Streams, normal_like
 from minidiff.process.path import Path
+from minidiff.recipes.catalogue import find, names
 from minidiff.recipes.run import Run
 from minidiff.samplers.grids import even_times
 from minidiff.samplers.sampler import Sampler
@@ -23,8 +21,10 @@ from minidiff.training.device import autocast
 from minidiff.training.errors import CheckpointError
 
 
-def no_condition(n):
-    """The conditions of a net that takes none."""
+def no_condition(n, **asked):
+    """The conditions of a net that takes none: {}. Raises ValueError when one is asked for."""
+    if asked:
+        raise ValueError(f"this model takes no condition, asked for was {', '.join(asked)}")
     return {}
 
 
@@ -39,8 +39,9 @@ class Draw:
 
     path; denoiser: (net, path) -> denoiser; shape: of one picture or latent, as the net sees it; sampler, steps: the
     recipe's choice, and its evaluations of the net; grid: (path, n) -> times, for samplers without one of their own;
-    cond: (n, **what was asked for) -> the net's conditions for n pictures, {name: (n, ...)}; clip: whether x0 is kept
-    in [-1, 1] on the way; decode: from the end of the walk to pictures.
+    cond: (n, **what was asked for) -> the net's conditions for n pictures, {name: (n, ...)}; null: from conditions to
+    those that say "none", for guidance, or None where the net did not learn without; clip: whether x0 is kept in
+    [-1, 1] on the way; decode: from the end of the walk to pictures.
     """
 
     path: Path
@@ -50,6 +51,7 @@ class Draw:
     steps: int
     grid: Callable = even_times
     cond: Callable = no_condition
+    null: Callable | None = None
     clip: bool = True
     decode: Callable = as_it_is
 
@@ -74,20 +76,6 @@ class Recipe:
     draw: Callable | None = None
     measure: Callable | None = None
     batches: Callable = Batches
-
-
-def names():
-    """The names of all recipes, found by their files and without importing them."""
-    folder = File(minidiff.recipes.__path__[0])
-    found = sorted(module.name for module in pkgutil.iter_modules([str(folder)]))
-    return [name.replace("_", "-") for name in found if "\nRECIPE = " in (folder / f"{name}.py").read_text()]
-
-
-def find(name):
-    """The recipe of that name, imported now. Raises ValueError with the known names."""
-    if name not in names():
-        raise ValueError(f"there is no recipe {name!r}; there are {', '.join(names())}")
-    return importlib.import_module(f"minidiff.recipes.{name.replace('-', '_')}").RECIPE
 
 
 def build(recipe, preset="cpu", data="mnist", seed=0, rank=0, world=1, **changes):

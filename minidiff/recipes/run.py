@@ -8,10 +8,9 @@ from pathlib import Path
 
 import torch
 
+from minidiff.places import CHECKPOINTS  # noqa: F401, the chapters find it here
 from minidiff.training.checkpoint import save_checkpoint
 from minidiff.training.fit import fit
-
-CHECKPOINTS = Path(__file__).resolve().parents[2] / "checkpoints"
 
 
 @dataclass(frozen=True)
