@@ -10,8 +10,10 @@ from minidiff.recipes.recipe import Recipe
 def digits(config):
     """The pictures of a data set whose pictures the classifier can take. Raises ValueError for any other."""
     tensors, facts = pictures(config)
-    if facts.get("shape") != [1, 28, 28] or facts["classes"] != 10:
-        raise ValueError(f"the classifier reads ten classes of pictures of 1 x 28 x 28; {config['data']} has {facts}")
+    shape, classes = list(tensors["x"].shape[1:]), facts["classes"]
+    if shape != [1, 28, 28] or classes != 10:
+        raise ValueError(f"the classifier reads ten classes of pictures (1, 28, 28); {config['data']} has {classes} of "
+                         f"{tuple(shape)}")
     return tensors, facts
 
 
@@ -23,4 +25,5 @@ def reading_loss(net, batch, generator):
 READER = {"net": {}, "batch": 128, "fit": {"lr": 3e-3, "flat": 0.2, "weight_decay": 0.01}}
 RECIPE = Recipe(
     name="mnist-classifier", data=digits, net=lambda config: Classifier(**config["net"]),
-    loss=lambda config: reading_loss, presets={"cpu": READER, "cuda": READER})
+    loss=lambda config: reading_loss, presets={"cpu": READER, "cuda": READER},
+    config={"shape": [1, 28, 28]})

@@ -1,5 +1,6 @@
 """What recipes of pictures share: their data, their net, and the judge that measures drawn digits."""
 
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -49,8 +50,7 @@ def digit_figures(config, images, cond):
         raise ValueError(f"the judge reads handwritten digits, and this model learned {data}: look at its pictures")
     if len(images) < 2:
         raise ValueError(f"a Fréchet distance needs at least 2 pictures, got {len(images)}")
-    judge = load_judge()
-    judge = judge.against(load("strokes", "train", n=20_000)[0]) if data == "strokes" else judge
+    judge = judge_of(data)
     figures = {"distance": round(judge.distance(images), 1)}
     if available(data):
         figures["distance_of_real"] = distance_of_real(judge, load(data, "test")[0], len(images))
@@ -58,6 +58,12 @@ def digit_figures(config, images, cond):
         asked = cond["label"] < config["classes"]
         figures["label_accuracy"] = round((judge.labels(images) == cond["label"])[asked].float().mean().item(), 3)
     return figures
+
+
+@cache
+def judge_of(data):
+    """The judge of digits, with the training set of `data`, "mnist" or "strokes", as its reference; read once."""
+    return load_judge() if data == "mnist" else load_judge().against(load("strokes", "train", n=20_000)[0])
 
 
 def distance_of_real(judge, test, n):

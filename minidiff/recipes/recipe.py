@@ -116,7 +116,7 @@ def load(checkpoint, device="cpu"):
         recipe.draw and recipe.draw(config)
     except KeyError as error:
         raise CheckpointError(f"{file} lacks {error} in its description, so the model cannot be built") from None
-    except (TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise CheckpointError(f"the description in {file} does not make a model of {recipe.name}: {error}") from None
     return recipe, load_weights(net, tensors, file).eval().requires_grad_(False).to(device)
 
