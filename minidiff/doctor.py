@@ -16,7 +16,7 @@ from minidiff.places import CACHE, INSTALLED, ROOT
 
 FREE = 1e9  # bytes: all data sets, and a training run beside them
 INSTALL = ("install the course anew with pip" if INSTALLED else
-           "run `make .venv`, and start Python from there, or `python -m pip install -e .[notebooks]` where there is no make")
+           "run `make .venv`, and start Python from there; without make, `python -m pip install -e .[notebooks]`")
 
 
 class Wrong(RuntimeError):

@@ -16,7 +16,7 @@ def add_parser(commands):
     parser = commands.add_parser("demo", description="Train a model, draw with it, measure it, and show everything.")
     parser.add_argument("--recipe", default="mnist-flow", help="default mnist-flow")
     parser.add_argument("--minutes", type=positive(float), default=10.0, help="of training, default 10")
-    parser.add_argument("--out", type=Path, help="a new folder; default out/demo, or out/demo-2, ... where that is taken")
+    parser.add_argument("--out", type=Path, help="a new folder; default out/demo, then out/demo-2, ...")
     add_data(parser)
     add_device(parser)
     parser.set_defaults(run=run)
@@ -53,7 +53,7 @@ def run(args):
 
 
 def new_folder(chosen):
-    """The folder of a demo: `chosen`, or the first of out/demo, out/demo-2, ... that holds no run. Raises ValueError."""
+    """The folder of a demo: `chosen`, or the first of out/demo, out/demo-2, ... without a run. Raises ValueError."""
     def taken(folder):
         return any((folder / name).exists() for name in ("state.safetensors", "model.safetensors"))
     if chosen is None:

@@ -2,6 +2,7 @@
 
 import io
 import sys
+from dataclasses import replace
 from functools import partial
 
 from minidiff.cli.options import add_checkpoint, add_device, positive, whole_numbers
@@ -14,7 +15,8 @@ def add_drawing(parser, n):
     parser.add_argument("--n", type=positive(int), default=n, help=f"how many pictures, default {n}")
     parser.add_argument("--grid", choices=GRIDS, help="where the steps lie; default: where the sampler wants them")
     parser.add_argument("--label", type=whole_numbers(0, "a class, or several to take in turn: 7 or 0,1,2"),
-                        metavar="L[,L...]", help="for a model that knows classes; default: all classes in turn")
+                        metavar="L,...",
+                        help="for a model that knows classes; default: all classes in turn")
     parser.add_argument("--guidance", type=float, metavar="W", help="go W times as far towards the label: 0 ignores it, "
                         "1 follows it (the default); all else asks the net twice at each evaluation")
     parser.add_argument("--seed", type=int, default=0, help="picture i of a seed is the same for every --n and --batch")
@@ -37,24 +39,29 @@ def conditions(recipe, args):
 
 def draw(recipe, net, args, device, sampler=None, steps=None, progress=None):
     """args.n pictures of a trained net on the CPU, as the options say; sampler: a name. Raises ValueError."""
+    from minidiff.process.continuous import in_real_time
     from minidiff.process.guidance import cfg
     from minidiff.recipes.recipe import sample
-    null, wrap = recipe.draw(recipe.config).null, None
+    how = recipe.draw(recipe.config)
+    sampler = sampler_named(sampler) if sampler else how.sampler
+    if args.grid in ("lambda", "karras"):  # whose times lie between the steps of a table
+        sampler = replace(sampler, ready=in_real_time)
+    null, wrap = how.null, None
     if args.guidance is not None:
         if null is None:
-            raise ValueError(f"--guidance: {recipe.name} learned without a condition, so there is nothing to go towards")
+            raise ValueError(f"--guidance: {recipe.name} knows no condition, so there is nothing to go towards")
         wrap = partial(cfg, w=args.guidance, null=null)
-    return sample(recipe, net, args.n, steps=steps, sampler=sampler and sampler_named(sampler),
-                  grid=args.grid and grid_named(args.grid), seed=args.seed, device=device, batch=args.batch, wrap=wrap,
-                  progress=progress, **conditions(recipe, args))
+    return sample(recipe, net, args.n, steps=steps, sampler=sampler, grid=args.grid and grid_named(args.grid),
+                  seed=args.seed, device=device, batch=args.batch, wrap=wrap, progress=progress, **conditions(recipe, args))
 
 
 def model(args, device):
     """The trained model of a command that draws: (recipe, net). Raises CheckpointError, ValueError."""
-    from minidiff.recipes.recipe import load
-    recipe, net = load(args.checkpoint, device)
+    from minidiff.recipes.recipe import load, recipe_in
+    recipe, _, file = recipe_in(args.checkpoint)
     if recipe.draw is None:
-        raise ValueError(f"{args.checkpoint} is a model of the recipe {recipe.name}, which draws no pictures")
+        raise ValueError(f"{file} is a model of the recipe {recipe.name}, which draws no pictures")
+    recipe, net = load(args.checkpoint, device)
     conditions(recipe, args)
     return recipe, net
 

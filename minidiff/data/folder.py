@@ -19,7 +19,7 @@ def read_folder(folder, shape):
     """
     folder, (channels, height, width) = Path(folder), shape
     if channels not in (1, 3):
-        raise DataError(f"pictures of a folder are grey (1 channel) or in colour (3), asked for were {channels} channels")
+        raise DataError(f"pictures of a folder are grey (1 channel) or in colour (3), asked for were {channels}")
     found = classes_of(folder)
     files = [(file, label) for label, files in enumerate(found.values()) for file in files]
     images = np.stack([read_picture(file, channels, height, width) for file, _ in files])
@@ -46,7 +46,7 @@ def classes_of(folder):
         return {folder.name: own}
     for name, files in inside.items():
         if not files:
-            raise DataError(f"{folder / name} holds no PNG or JPEG files, and a subfolder is a class: fill it or delete it")
+            raise DataError(f"{folder / name} holds no PNG or JPEG files, yet a subfolder is a class: fill or remove")
     if not inside:
         raise DataError(f"{folder} holds no PNG or JPEG files")
     return inside
@@ -60,7 +60,7 @@ def read_picture(file, channels, height, width):
             picture = ImageOps.exif_transpose(opened)
             if picture.mode.startswith("I"):  # 16 bits of grey
                 picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-            if picture.has_transparency_data:
+            if picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info:
                 picture = picture.convert("RGBA")
                 picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
             picture = picture.convert("L" if channels == 1 else "RGB")

@@ -58,8 +58,9 @@ def dataset(name):
 
 
 def folders(name):
-    """Where the files of a data set may lie: $MINIDIFF_DATA/name, when that is set, then datasets/name, each also as
-    torchvision names it (MNIST/raw). The last is where downloads go.
+    """Where the files of a data set may lie: in $MINIDIFF_DATA, when that is set, then beside the registry.
+
+    In each as the folder `name` and as torchvision calls it, such as MNIST/raw. The last is where downloads go.
     """
     chosen = os.environ.get("MINIDIFF_DATA")
     roots = ([Path(chosen).expanduser()] if chosen else []) + [HERE]
@@ -78,7 +79,8 @@ def locate(name, file):
     Without gzip only where the published digest is that of the content, so that it can be checked.
     """
     kinds = [file.name] + ([unpacked(file)] if file.of == "content" else [])
-    return next((path for folder in folders(name) for path in (folder / kind for kind in kinds) if path.is_file()), None)
+    paths = (folder / kind for folder in folders(name) for kind in kinds)
+    return next((path for path in paths if path.is_file()), None)
 
 
 def unpacked(file):

@@ -14,10 +14,10 @@ from minidiff.models.unet import UNet
 
 
 def pictures(config):
-    """The training pictures of config["data"]: {"x": (N, C, H, W), "label": (N,)}, and what they add to the description.
+    """The training pictures of config["data"], and what they add to the description: their shape and classes.
 
-    config["data"] names a data set, which has its own shape (of the embedded strokes there are 20,000), or a folder of
-    one's own pictures, which are brought to config["shape"]. Raises DataError.
+    {"x": (N, C, H, W), "label": (N,)}. config["data"] names a data set, which has its own shape (of the embedded
+    strokes there are 20,000), or a folder of one's own pictures, brought to config["shape"]. Raises DataError.
     """
     name = config["data"]
     if name == "strokes" or name in datasets():
@@ -25,7 +25,7 @@ def pictures(config):
         return {"x": images, "label": labels}, {"shape": list(images.shape[1:]), "classes": int(labels.max()) + 1}
     folder = Path(name).expanduser().resolve()
     if not folder.is_dir():
-        raise DataError(f"data {name!r} is neither a data set (strokes, {', '.join(datasets())}) nor a folder of pictures")
+        raise DataError(f"data {name!r} is neither a data set (strokes, {', '.join(datasets())}) nor a folder")
     images, labels, classes = read_folder(folder, config["shape"])
     return {"x": images, "label": labels}, {"data": str(folder), "classes": len(classes), "class_names": classes}
 
@@ -33,6 +33,8 @@ def pictures(config):
 def unet(config):
     """The U-Net of config["net"] for pictures of config["shape"]. Raises ValueError where its patches do not fit."""
     (channels, *size), patch = config["shape"], config["net"].get("patch", 1)
+    if len(size) != 2:
+        raise ValueError(f"shape must be (C, H, W), got {config['shape']}")
     if any(side % patch for side in size):
         raise ValueError(f"pictures of {size[0]} x {size[1]} pixels cannot be cut into patches of {patch} x {patch}")
     return UNet(image_channels=channels, **config["net"])

@@ -87,7 +87,8 @@ def build(recipe, preset="cpu", data="mnist", seed=0, rank=0, world=1, **changes
     if preset not in recipe.presets:
         raise ValueError(f"preset must be one of {', '.join(recipe.presets)}, got {preset!r}")
     if unknown := changes.keys() - recipe.config.keys():
-        raise ValueError(f"{recipe.name} has no setting {', '.join(sorted(unknown))}; it has {', '.join(recipe.config)}")
+        known = ", ".join(recipe.config)
+        raise ValueError(f"{recipe.name} has no setting {', '.join(sorted(unknown))}; it has {known}")
     chosen = recipe.presets[preset]
     config = recipe.config | changes | {"recipe": recipe.name, "preset": preset, "data": str(data), "seed": seed,
                                         "net": chosen["net"], "batch": chosen["batch"]}
@@ -103,14 +104,11 @@ def load(checkpoint, device="cpu"):
 
     checkpoint: a .safetensors file or the folder of a training run. Raises CheckpointError.
     """
-    file = File(checkpoint) / "model.safetensors" if File(checkpoint).is_dir() else File(checkpoint)
-    tensors, config = load_checkpoint(file)
-    if config.get("recipe") not in names():
-        raise CheckpointError(f"{file} is of the recipe {config.get('recipe')!r}, which this course does not have")
+    recipe, tensors, file = recipe_in(checkpoint)
+    config = recipe.config
     broken = [name for name, x in tensors.items() if x.is_floating_point() and not x.isfinite().all()]
     if broken:
         raise CheckpointError(f"{file} holds weights that are not finite numbers, in {broken[0]}")
-    recipe = replace(find(config["recipe"]), config=config)
     try:
         net = recipe.net(config)
         recipe.draw and recipe.draw(config)
@@ -119,6 +117,18 @@ def load(checkpoint, device="cpu"):
     except (AttributeError, TypeError, ValueError) as error:
         raise CheckpointError(f"the description in {file} does not make a model of {recipe.name}: {error}") from None
     return recipe, load_weights(net, tensors, file).eval().requires_grad_(False).to(device)
+
+
+def recipe_in(checkpoint):
+    """What a trained model was made by: (recipe, tensors, file), the recipe with the file's description as `config`.
+
+    checkpoint: as for `load`. Raises CheckpointError when there is none, or of a recipe that is not known.
+    """
+    file = File(checkpoint) / "model.safetensors" if File(checkpoint).is_dir() else File(checkpoint)
+    tensors, config = load_checkpoint(file)
+    if config.get("recipe") not in names():
+        raise CheckpointError(f"{file} is of the recipe {config.get('recipe')!r}, which this course does not have")
+    return replace(find(config["recipe"]), config=config), tensors, file
 
 
 @torch.no_grad()
