@@ -64,7 +64,14 @@ def read_picture(file, channels, height, width):
                 picture = picture.convert("RGBA")
                 picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
             picture = picture.convert("L" if channels == 1 else "RGB")
-            return np.asarray(ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)
-                              ).reshape(height, width, channels)
+            picture = picture.crop(middle(*picture.size, width / height))  # first, or the edges would shine through
+            return np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS)).reshape(height, width, channels)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{file} cannot be read as a picture: {error}") from error
+
+
+def middle(width, height, ratio):
+    """The largest box (left, top, right, bottom) around the centre that is `ratio` times as wide as high, in pixels."""
+    across, down = max(1, round(min(width, height * ratio))), max(1, round(min(height, width / ratio)))
+    left, top = (width - across) // 2, (height - down) // 2
+    return left, top, left + across, top + down
