@@ -14,7 +14,7 @@ def add_drawing(parser, n):
     add_checkpoint(parser)
     parser.add_argument("--n", type=positive(int), default=n, help=f"how many pictures, default {n}")
     parser.add_argument("--grid", choices=GRIDS, help="where the steps lie; default: where the sampler wants them")
-    parser.add_argument("--label", type=whole_numbers(0, "a class, or several to take in turn: 7 or 0,1,2"),
+    parser.add_argument("--label", type=whole_numbers(0, "a class, or several in turn: 7 or 0,1,2"),
                         metavar="L,...",
                         help="for a model that knows classes; default: all classes in turn")
     parser.add_argument("--guidance", type=float, metavar="W", help="go W times as far towards the label: 0 ignores it, "
@@ -49,7 +49,7 @@ def draw(recipe, net, args, device, sampler=None, steps=None, progress=None):
     null, wrap = how.null, None
     if args.guidance is not None:
         if null is None:
-            raise ValueError(f"--guidance: {recipe.name} knows no condition, so there is nothing to go towards")
+            raise ValueError(f"--guidance: {recipe.name} knows no condition, so there is nothing to follow")
         wrap = partial(cfg, w=args.guidance, null=null)
     return sample(recipe, net, args.n, steps=steps, sampler=sampler, grid=args.grid and grid_named(args.grid),
                   seed=args.seed, device=device, batch=args.batch, wrap=wrap, progress=progress, **conditions(recipe, args))

@@ -65,7 +65,8 @@ def read_picture(file, channels, height, width):
                 picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
             picture = picture.convert("L" if channels == 1 else "RGB")
             picture = picture.crop(middle(*picture.size, width / height))  # first, or the edges would shine through
-            return np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS)).reshape(height, width, channels)
+            scaled = np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS))
+            return scaled.reshape(height, width, channels)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{file} cannot be read as a picture: {error}") from error
 

@@ -27,7 +27,8 @@ def test_subfolders_are_classes_in_sorted_order_and_the_middle_is_kept(folder):
     assert images.shape == (2, 3, 8, 8) and images.dtype == torch.float32 and labels.dtype == torch.int64
     assert classes == ["a dogs", "b cats"] and labels.tolist() == [0, 1]
     for image, colour in zip(images, ((1, -1, -1), (-1, -1, 1)), strict=True):
-        torch.testing.assert_close(image, torch.tensor(colour)[:, None, None].expand(3, 8, 8).float(), atol=0.05, rtol=0)
+        expected = torch.tensor(colour, dtype=torch.float32)[:, None, None].expand(3, 8, 8)
+        torch.testing.assert_close(image, expected, atol=0.05, rtol=0)
 
 
 def test_grey_is_the_luma_of_a_colour_and_no_subfolder_is_one_class(folder):
@@ -39,8 +40,8 @@ def test_grey_is_the_luma_of_a_colour_and_no_subfolder_is_one_class(folder):
 def test_black_is_minus_1_and_white_is_1_in_every_kind_of_file(tmp_path):
     half = np.zeros((4, 8), np.uint8)
     half[:, 4:] = 255
-    kinds = {"L": Image.fromarray(half), "1": Image.fromarray(half).convert("1"), "P": Image.fromarray(half).convert("P"),
-             "I;16": Image.fromarray(half.astype(np.uint16) * 257), "RGB": Image.fromarray(half).convert("RGB"),
+    kinds = {name: Image.fromarray(half).convert(name) for name in ("L", "1", "P", "RGB")}
+    kinds |= {"I;16": Image.fromarray(half.astype(np.uint16) * 257),
              "LA": Image.merge("LA", [Image.new("L", (8, 4), 0), Image.fromarray(255 - half)]),
              "RGBA": Image.merge("RGBA", [Image.new("L", (8, 4), 0)] * 3 + [Image.fromarray(255 - half)])}
     for name, picture in kinds.items():
@@ -69,7 +70,7 @@ def damaged(folder):
     (damaged, r"1\.png cannot be read as a picture"),
     (lambda folder: (folder / "b cats" / "3.png").write_text("text"), r"3\.png cannot be read as a picture"),
     (lambda folder: (folder / "b cats" / "1.png").unlink(), "b cats holds no PNG or JPEG files, yet a subfolder is"),
-    (lambda folder: Image.new("L", (2, 2)).save(folder / "top.png"), "beside subfolders with pictures.*put top.png into"),
+    (lambda folder: Image.new("L", (2, 2)).save(folder / "top.png"), "beside subfolders.*put top.png into"),
 ])
 def test_what_cannot_be_read_is_named(folder, change, reason):
     change(folder)
