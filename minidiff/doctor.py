@@ -1,4 +1,7 @@
-"""Is this machine ready for the course? Each check says what it found, or what is wrong and how to mend it."""
+"""Is this machine ready for the course? Each check says what it found, or what is wrong and how to mend it.
+
+It runs on a bare Python, so nothing is imported here that the course has to install.
+"""
 
 import os
 import platform
@@ -6,15 +9,14 @@ import re
 import shutil
 import sys
 import tempfile
-import tomllib
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 
-from minidiff.data.registry import datasets, locate, problem
+from minidiff.places import CACHE, INSTALLED, ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 FREE = 1e9  # bytes: all data sets, and a training run beside them
-INSTALL = "run `make .venv`, and start Python from there"
+INSTALL = ("install the course anew with pip" if INSTALLED else
+           "run `make .venv`, and start Python from there; without make, `python -m pip install -e .[notebooks]`")
 
 
 class Wrong(RuntimeError):
@@ -49,18 +51,16 @@ def _outcome(examine, root):
 
 
 def _python(root):
-    from packaging.specifiers import SpecifierSet
-    wanted = _project(root)["requires-python"]
-    if platform.python_version() not in SpecifierSet(wanted):
+    wanted, _ = _wishes(root)
+    if not _satisfies(platform.python_version(), wanted):
         raise Wrong(f"Python {platform.python_version()} is not {wanted}: `PYTHON=python3.12 make .venv` takes another")
     return f"Python {platform.python_version()}, {sys.executable}"
 
 
 def _packages(root):
-    from packaging.requirements import Requirement
-    project = _project(root)
-    wanted = [Requirement(r) for r in project["dependencies"] + project["optional-dependencies"]["notebooks"]]
-    unmet = [f"{r} ({have or 'absent'})" for r in wanted if not (have := _version(r.name)) or have not in r.specifier]
+    _, wanted = _wishes(root)
+    have = {wish: _version(re.match(r"[\w.-]+", wish)[0]) for wish in wanted}
+    unmet = [f"{wish} ({found or 'absent'})" for wish, found in have.items() if not (found and _satisfies(found, wish))]
     if unmet:
         raise Wrong(f"not installed as the course needs them: {', '.join(unmet)}; {INSTALL}")
     return f"{len(wanted)} packages are what the course needs"
@@ -104,13 +104,14 @@ def _kernel(root):
 
 
 def _data(root):
+    from minidiff.data.registry import datasets, locate, problem
     chosen = os.environ.get("MINIDIFF_DATA")
     if chosen and not Path(chosen).expanduser().is_dir():
         raise Wrong(f"MINIDIFF_DATA names {chosen}, which is not a folder: correct it, or unset it")
     whole = ["strokes"]
     for name, entry in datasets().items():
         paths = [locate(name, file) for file in entry.files]
-        for path, file in zip(paths, entry.files, strict=True):
+        for path, file in zip(paths, entry.files):
             if path and (damage := problem(path, file)):
                 raise Wrong(f"{damage}; delete it, and download it anew: `python -m minidiff data get {name}`")
         whole += [name] if all(paths) else []
@@ -119,14 +120,16 @@ def _data(root):
 
 
 def _writing(root):
-    for folder in (root / "out", root / "work", root / "datasets"):
-        there = folder if folder.exists() else root
+    names = ("out", "work", "datasets")
+    folders = [Path.cwd() / "out", Path.cwd() / "work", CACHE] if INSTALLED else [root / name for name in names]
+    for folder in folders:
+        there = next(place for place in (folder, *folder.parents) if place.exists())
         try:
             tempfile.TemporaryFile(dir=there).close()
         except OSError as error:
-            raise Wrong(f"{there} cannot be written ({error.strerror}): give yourself the right to, or clone the "
-                        "course into a folder of your own") from None
-    return f"out, work and datasets in {root} can be written"
+            raise Wrong(f"{there} cannot be written ({error.strerror}): give yourself the right to, or go to a folder "
+                        "of your own") from None
+    return f"{', '.join(map(str, folders))} can be written"
 
 
 def _disk(root):
@@ -137,6 +140,8 @@ def _disk(root):
 
 
 def _checkpoints(root):
+    import tomllib
+
     from minidiff.training.checkpoint import load_checkpoint
     from minidiff.training.errors import CheckpointError
     course = tomllib.loads((root / "course.toml").read_text(encoding="utf-8"))
@@ -146,12 +151,29 @@ def _checkpoints(root):
         try:
             load_checkpoint(root / "checkpoints" / f"{name}.safetensors")
         except CheckpointError as error:
-            raise Wrong(f"{error}: `git checkout checkpoints` brings back what the course came with") from None
+            again = "pip, installing the course anew," if INSTALLED else "`git checkout checkpoints`"
+            raise Wrong(f"{error}: {again} brings back what the course came with") from None
     return f"readable: {', '.join(sorted(names))}"
 
 
-def _project(root):
-    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+def _wishes(root):
+    """What the course asks for: its Python, as ">=3.11", and its packages, as ["numpy>=2.0", ...].
+
+    From pyproject.toml in a checkout, else from what pip wrote down. Read with the simplest of means, for on a Python
+    that is too old there is no tomllib.
+    """
+    if INSTALLED:
+        lines = [line for line in requires("minidiff") if "extra ==" not in line or "notebooks" in line]
+        return metadata("minidiff")["Requires-Python"], [line.split(";")[0].strip() for line in lines]
+    text = (root / "pyproject.toml").read_text(encoding="utf-8")
+    lists = [re.search(rf"^{name} = \[(.*?)^\]", text, re.M | re.S)[1] for name in ("dependencies", "notebooks")]
+    return re.search(r'^requires-python = "(.+)"', text, re.M)[1], re.findall(r'"(.+?)"', "".join(lists))
+
+
+def _satisfies(have, wish):
+    """Whether a version is at least what a wish such as "torch>=2.11" says."""
+    numbers = [[int(n) for n in re.findall(r"\d+", text.split("+")[0])] for text in (have, wish.split(">=")[1])]
+    return numbers[0] >= numbers[1]
 
 
 def _version(name):

@@ -1,6 +1,8 @@
 """The house style of every figure: what is learned is vermillion, what is fixed is blue, data are grey."""
 
 import inspect
+import io
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -85,9 +87,17 @@ def tile(pictures, columns):
 
 
 def save_grid(pictures, file, columns=10, scale=3):
-    """Write pictures (N, C, H, W) in [-1, 1] as one PNG, every pixel `scale` times as large."""
-    plt.imsave(file, np.kron(tile(pictures, columns), np.ones((scale, scale) + (1,) * (pictures.shape[1] == 3))),
-               cmap="gray", vmin=0, vmax=1)
+    """Write pictures (N, C, H, W) in [-1, 1] as one PNG, every pixel `scale` times as large.
+
+    file: a path, or a file that is open for bytes. An error while the picture is made leaves no file.
+    """
+    sheet, content = tile(pictures, columns), io.BytesIO()
+    plt.imsave(content, np.kron(sheet, np.ones((scale, scale) + (1,) * (sheet.ndim == 3))), cmap="gray", vmin=0, vmax=1,
+               format="png")
+    if hasattr(file, "write"):
+        file.write(content.getvalue())
+    else:
+        Path(file).write_bytes(content.getvalue())
 
 
 def _draw(ax, sheet, title):

@@ -1,14 +1,12 @@
 """python -m minidiff data list | get NAME | verify: the data sets of the course on this machine."""
 
-from minidiff.data.download import fetch
 from minidiff.data.errors import DataError
-from minidiff.data.load import ABSENT, verify
-from minidiff.data.registry import datasets, locate
+from minidiff.data.registry import datasets, downloads, locate
 
 
 def add_parser(commands):
-    parser = commands.add_parser("data", help="list, download or verify data sets", description="The data sets of "
-                                 "the course, in $MINIDIFF_DATA or in datasets/. The strokes digits need no file.")
+    parser = commands.add_parser("data", description="The data sets of the course, in $MINIDIFF_DATA or in "
+                                 f"{downloads()}. The strokes digits need no file.")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("list", help="what there is, how large, under which licence, and whether it is here")
     get = actions.add_parser("get", help="download a data set and verify it")
@@ -41,11 +39,13 @@ def get(name):
     """Download what is missing of a data set, verify it, and return its paths. Raises DataError."""
     if name == "strokes":
         raise DataError("strokes are drawn by the course: there is nothing to download")
+    from minidiff.data.download import fetch
     return fetch(name)
 
 
 def verified():
     """One line for each file of the registry. Raises DataError that names every damaged file."""
+    from minidiff.data.load import ABSENT, verify
     found = [(f"{name}/{file}", problem) for name in datasets() for file, problem in verify(name)]
     damaged = [problem for _, problem in found if problem not in (None, ABSENT)]
     if damaged:

@@ -1,16 +1,8 @@
-"""Options that several commands share."""
+"""Options that several commands share. Nothing heavy is imported here, so that every --help is quick."""
 
 import argparse
-import importlib
 import math
-import pkgutil
-import sys
 from pathlib import Path
-
-from tqdm import tqdm
-
-import minidiff.recipes
-from minidiff.data.load import available
 
 
 def positive(kind):
@@ -27,40 +19,39 @@ def positive(kind):
     return read
 
 
-def recipes():
-    """All recipes, {"mnist-ddpm": its module, ...}: what has presets and builds a run."""
-    names = sorted(module.name for module in pkgutil.iter_modules(minidiff.recipes.__path__))
-    modules = {name.replace("_", "-"): importlib.import_module(f"minidiff.recipes.{name}") for name in names}
-    return {name: module for name, module in modules.items() if hasattr(module, "PRESETS")}
+def whole_numbers(least, what):
+    """An argparse type: whole numbers from `least` on, separated by commas, as a list; errors say that it is `what`."""
+    def read(text):
+        parts = text.split(",")
+        if not all(part.strip().isdecimal() and int(part) >= least for part in parts):
+            raise argparse.ArgumentTypeError(f"must be {what}, got {text!r}")
+        return [int(part) for part in parts]
+    return read
 
 
-def recipe(name):
-    """The module of a recipe. Raises ValueError with the known names."""
-    if name not in recipes():
-        raise ValueError(f"there is no recipe {name!r}; there are {', '.join(recipes())}")
-    return recipes()[name]
+def add_checkpoint(parser):
+    """Add the trained model that a command works on."""
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a .safetensors file, or the folder of a training run")
 
 
-def model_file(path):
-    """The weights that a path means: a file, or the model.safetensors of a training folder."""
-    path = Path(path)
-    return path / "model.safetensors" if path.is_dir() else path
+def add_device(parser):
+    """Add --device."""
+    parser.add_argument("--device", choices=["cpu", "cuda", "mps"], help="default: cuda where there is one, else cpu")
 
 
-def data_or_strokes(name):
-    """`name`, or "strokes" with one visible line when it is neither on this machine nor to be had."""
-    from minidiff.data.download import fetch
-    from minidiff.data.errors import DataError
-    if available(name):
-        return name
-    try:
-        fetch(name)
-        return name
-    except DataError as error:
-        print(f"using the embedded strokes digits, for {name} is not on this machine: {error}")
-        return "strokes"
+def add_data(parser):
+    """Add --data and --shape, which `data_asked_for` reads."""
+    parser.add_argument("--data", default="mnist", metavar="NAME|FOLDER", help="strokes, a data set of `minidiff data "
+                        "list`, or a folder of PNG and JPEG files, whose subfolders are classes; default mnist")
+    parser.add_argument("--shape", type=whole_numbers(1, "C,H,W, such as 3,32,32"), metavar="C,H,W",
+                        help="to which the pictures of a FOLDER are cropped and scaled; default the recipe's")
 
 
-def bar(what):
-    """A progress bar around batches, on a terminal only."""
-    return lambda batches: tqdm(batches, desc=what, disable=not sys.stderr.isatty())
+def data_asked_for(args):
+    """The arguments of `build` that --data and --shape mean: {"data": ..., "shape": ...}. Raises ValueError."""
+    if args.shape is None:
+        return {"data": args.data}
+    if len(args.shape) != 3 or not Path(args.data).expanduser().is_dir():
+        raise ValueError(f"--shape C,H,W goes with a folder of pictures, got --data {args.data} and --shape "
+                         f"{','.join(map(str, args.shape))}")
+    return {"data": args.data, "shape": args.shape}

@@ -2,24 +2,23 @@
 
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from minidiff.places import INSTALLED, ROOT
 
 
 def add_parser(commands):
-    parser = commands.add_parser("start", help="copy a chapter into work/, to write answers into",
-                                 description="Copy a chapter into the folder work/, which no update of the course "
-                                 "touches. A file that is there already is never overwritten.")
+    parser = commands.add_parser("start", description="Copy a chapter into the folder work/, which no update "
+                                 "of the course touches. A file that is there already is never overwritten.")
     parser.add_argument("chapter", metavar="NN", help="its number, such as 04")
     parser.set_defaults(run=run)
 
 
 def run(args):
-    copy = start(args.chapter, ROOT)
-    print(f"{copy} is yours: open it in JupyterLab (`make lab`)")
+    copy = start(args.chapter, ROOT, Path("work") if INSTALLED else ROOT / "work")
+    print(f"{copy} is yours: open it in JupyterLab (`{'jupyter lab' if INSTALLED else 'make lab'}`)")
 
 
-def start(number, root):
-    """Copy chapters/NN_name.ipynb to work/NN_name.ipynb and return its path; number: "04" or "4".
+def start(number, root, work):
+    """Copy root/chapters/NN_name.ipynb to work/NN_name.ipynb and return its path; number: "04" or "4".
 
     Raises ValueError for an unknown chapter or a copy that is there already, OSError when it cannot be written.
     """
@@ -27,7 +26,7 @@ def start(number, root):
     chapter = chapters.get(str(number).zfill(2))
     if chapter is None:
         raise ValueError(f"there is no chapter {number!r}; there are {', '.join(chapters) or 'none in ' + str(root)}")
-    content, copy = chapter.read_bytes(), root / "work" / chapter.name
+    content, copy = chapter.read_bytes(), work / chapter.name
     copy.parent.mkdir(exist_ok=True)
     try:
         file = open(copy, "xb")  # x: fails when it is there, even if another process is just writing it

@@ -5,21 +5,22 @@ import shlex
 import signal
 from pathlib import Path
 
-from minidiff.cli.options import positive
+from minidiff.cli.options import add_data, add_device, data_asked_for, positive
+from minidiff.recipes.catalogue import find, names
 
 
 def add_parser(commands):
-    parser = commands.add_parser("train", help="train a recipe", description="Train a recipe and keep the model in "
-                                 "OUT. Ctrl-C stops between two steps and keeps what is learned; --resume goes on. "
-                                 "Under torchrun every process takes its share of each batch.")
+    parser = commands.add_parser("train", description="Train a recipe and keep the model in OUT. Ctrl-C stops between "
+                                 "two steps and keeps what is learned; --resume goes on. Under torchrun every process "
+                                 "takes its share of each batch.")
     parser.add_argument("recipe", metavar="RECIPE", nargs="?", default="mnist-flow",
-                        help="the name of a file in minidiff/recipes; default mnist-flow")
+                        help=f"{', '.join(names())}; default mnist-flow")
     parser.add_argument("--preset", choices=["cpu", "cuda"], help="net and settings made for it; default: the device's")
-    parser.add_argument("--device", help="cpu, cuda or mps; default: the preset's, else cuda where there is one")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=positive(float), help="of the whole run, default 10")
     length.add_argument("--steps", type=positive(int), help="of the whole run, instead of minutes")
-    parser.add_argument("--data", default="mnist", help="a data set that fits the recipe, default mnist")
+    add_data(parser)
+    add_device(parser)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="folder, default out/RECIPE")
     parser.add_argument("--resume", action="store_true", help="go on from OUT/state.safetensors")
@@ -27,7 +28,7 @@ def add_parser(commands):
 
 
 def run(args):
-    from minidiff.recipes.recipe import build, find
+    from minidiff.recipes.recipe import build
     from minidiff.recipes.run import train
     from minidiff.training.device import pick_device
     from minidiff.training.interrupt import Interrupt
@@ -41,7 +42,7 @@ def run(args):
         if world > 1:
             device = join(device)
         only_first(lambda: try_folder(out, args.resume))
-        made = build(recipe, preset, args.data, args.seed, rank, world, device)
+        made = build(recipe, preset, seed=args.seed, rank=rank, world=world, device=device, **data_asked_for(args))
         with Interrupt() as stop:
             fitted, _ = train(made, out, device=device, resume=args.resume, stop=stop, **length)
     except Exception:
@@ -81,4 +82,5 @@ def resume_command(args, out, preset, length):
     (unit, asked), = length.items()
     words = ["python", "-m", "minidiff", "train", args.recipe, "--preset", preset, "--data", args.data, "--seed",
              str(args.seed), f"--{unit}", str(asked), "--out", str(out), "--resume"]
+    words += ["--shape", ",".join(map(str, args.shape))] if args.shape else []
     return shlex.join(words + (["--device", args.device] if args.device else []))

@@ -25,7 +25,7 @@ NETWORK_ERRORS = (urllib.error.URLError, HTTPException, TimeoutError, Connection
 
 
 def fetch(name, timeout=TIMEOUT):
-    """Download the files of a data set that are not on this machine into datasets/`name`; verify those that are.
+    """Download the files of a data set that are not on this machine, into the last of `folders`; verify those that are.
 
     Returns the paths. Raises DataError when no mirror has a good file, or a file that lies here is damaged.
     """
@@ -61,8 +61,9 @@ def download(file, mirrors, folder, timeout=TIMEOUT):
             elif part.stat().st_size == 0:
                 part.unlink()
     if failures:
-        raise DataError(f"{file.name} could not be downloaded ({'; '.join(failures)}); try again later, or put it by "
-                        f"hand into {path.parent}")
+        raise DataError(f"{file.name} could not be downloaded ({'; '.join(failures)}); try again later, put it by "
+                        f"hand into {path.parent}, or let MINIDIFF_DATA name a folder that has "
+                        f"{path.parent.name}/{path.name}")
     return path
 
 

@@ -22,8 +22,8 @@ def load(name, split, n=None, size=28):
 
     name: "strokes", "mnist", "fashion-mnist", "cifar10", or one of those that a later chapter knows more of: "emoji",
     "openmoji" (labels: the style) and "shapes" (labels: how many objects); split: "train" or "test"; n: only the first
-    n images; size: of drawn strokes, other images have their own. Files are sought in $MINIDIFF_DATA/NAME, then in
-    datasets/NAME, and their digest is verified.
+    n images; size: of drawn strokes, other images have their own. Files are sought as `registry.folders` says,
+    $MINIDIFF_DATA first, and their digest is verified.
     Returns (N, 1, 28, 28) float32 in [-1, 1] (in colour: (N, 3, 32, 32)) and (N,) int64. Raises DataError.
     """
     check_split(split)

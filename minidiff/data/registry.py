@@ -8,9 +8,11 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from minidiff import places
 from minidiff.data.errors import DataError
 
-HERE = Path(__file__).resolve().parents[2] / "datasets"  # the registry, and the cache of downloads beside it
+HERE = places.DATASETS  # the registry, and in a checkout the downloads beside it
+TORCHVISION = {"mnist": "MNIST/raw", "fashion-mnist": "FashionMNIST/raw"}  # the folders where torchvision leaves files
 
 
 @dataclass(frozen=True)
@@ -56,26 +58,47 @@ def dataset(name):
 
 
 def folders(name):
-    """Where the files of a data set may lie: $MINIDIFF_DATA/name, when that is set, then datasets/name."""
+    """Where the files of a data set may lie: in $MINIDIFF_DATA, when that is set, then beside the registry.
+
+    In each as the folder `name` and as torchvision calls it, such as MNIST/raw. The last is where downloads go.
+    """
     chosen = os.environ.get("MINIDIFF_DATA")
-    return ([Path(chosen).expanduser() / name] if chosen else []) + [HERE / name]
+    roots = ([Path(chosen).expanduser()] if chosen else []) + [HERE]
+    torchvision = [root / TORCHVISION[name] for root in roots if name in TORCHVISION]
+    return [root / name for root in roots[:-1]] + torchvision + [downloads() / name]
+
+
+def downloads():
+    """The folder of all downloads: beside the registry in a checkout, in the user's cache where pip installed us."""
+    return places.CACHE if places.INSTALLED else HERE
 
 
 def locate(name, file):
-    """The first path where a File of the data set `name` lies, or None."""
-    return next((folder / file.name for folder in folders(name) if (folder / file.name).is_file()), None)
+    """The first path where a File of the data set `name` lies, as it is published or without its gzip, or None.
+
+    Without gzip only where the published digest is that of the content, so that it can be checked.
+    """
+    kinds = [file.name] + ([unpacked(file)] if file.of == "content" else [])
+    paths = (folder / kind for folder in folders(name) for kind in kinds)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def unpacked(file):
+    """The name of a File once gzip is undone."""
+    return file.name.removesuffix(".gz")
 
 
 def content(path, file):
     """The bytes of a file, checked against the registry, with gzip undone where the digest is of the content.
 
-    Raises DataError when the file cannot be read, or is truncated or altered.
+    A path that ends in the name without .gz holds the content itself. Raises DataError when the file cannot be read, or
+    is truncated or altered.
     """
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
-    if file.of == "content":
+    if file.of == "content" and Path(path).name != unpacked(file):
         data = gunzip(data, path)
     digest = hashlib.new(file.algorithm, data, usedforsecurity=False).hexdigest()
     if digest != file.digest:

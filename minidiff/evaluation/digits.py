@@ -1,15 +1,15 @@
 """How good are generated digits? The Fréchet distance in the features of one frozen classifier."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from minidiff.evaluation.frechet import frechet_of_moments, moments
 from minidiff.models.classifier import Classifier
+from minidiff.places import CHECKPOINTS
 from minidiff.training.checkpoint import load_checkpoint, load_weights
 
-JUDGE = Path(__file__).resolve().parents[2] / "checkpoints" / "mnist-classifier.safetensors"
+JUDGE = CHECKPOINTS / "mnist-classifier.safetensors"
 
 
 @dataclass(frozen=True)

@@ -27,4 +27,4 @@ def draw(config):
 
 RECIPE = Recipe(
     name="mnist-ddpm", data=pictures, net=unet, loss=loss, draw=draw, measure=digit_figures,
-    presets=UNET, config={"T": 1000, "betas": [1e-4, 0.02]})
+    presets=UNET, config={"shape": [1, 28, 28], "T": 1000, "betas": [1e-4, 0.02]})

@@ -25,5 +25,6 @@ def draw(config):
 
 RECIPE = Recipe(
     name="mnist-edm", data=pictures, net=unet, loss=loss, draw=draw, measure=digit_figures, presets=UNET,
-    config={"sigma_data": 0.62,  # the standard deviation of MNIST's pixels in [-1, 1]
+    config={"shape": [1, 28, 28],
+            "sigma_data": 0.62,  # the standard deviation of MNIST's pixels in [-1, 1]
             "sigma_max": 80.0})  # Karras et al. 2022, table 1

@@ -31,7 +31,8 @@ def loss(config):
 
 def draw(config):
     return Draw(flow_path(), lambda net, path: denoiser_of(net, path, FLOW), config["shape"], HEUN_FLOW, steps=9,
-                cond=partial(labels_asked_for, classes=config["classes"]))
+                cond=partial(labels_asked_for, classes=config["classes"]),
+                null=lambda cond: {"label": torch.full_like(cond["label"], config["classes"])})
 
 
 def labels_asked_for(n, classes, label=None):
@@ -45,4 +46,4 @@ RECIPE = Recipe(
     presets={"cpu": {"net": {"channels": [24, 48, 96], "blocks": 1, "patch": 2, "width": 96}, "batch": 64,
                      "fit": {"lr": 3e-3, "precision": "float32"}},
              "cuda": {"net": FULL_RESOLUTION, "batch": 512, "fit": ON_A_CARD}},
-    config={"unlabelled": 0.1})
+    config={"shape": [1, 28, 28], "unlabelled": 0.1})

@@ -49,8 +49,9 @@ def chosen(config, what):
 
 
 def small_pictures(config):
-    tensors, facts = pictures(config)
-    return {"x": small(tensors["x"])}, facts | {"shape": [1, 14, 14]}
+    tensors, facts = pictures(config | {"shape": [1, 28, 28]})
+    x = small(tensors["x"])
+    return {"x": x}, facts | {"shape": list(x.shape[1:])}
 
 
 def loss(config):

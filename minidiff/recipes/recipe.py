@@ -1,7 +1,5 @@
 """A recipe says which data, net, path and loss make a named result; here is the one route from it to pictures."""
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -9,11 +7,11 @@ from pathlib import Path as File
 
 import torch
 
-import minidiff.recipes
 from minidiff.data.batches import Batches
 from minidiff.process.denoiser import clipped
 from minidiff.process.noise import Streams, normal_like
 from minidiff.process.path import Path
+from minidiff.recipes.catalogue import find, names
 from minidiff.recipes.run import Run
 from minidiff.samplers.grids import even_times
 from minidiff.samplers.sampler import Sampler
@@ -23,8 +21,10 @@ from minidiff.training.device import autocast
 from minidiff.training.errors import CheckpointError
 
 
-def no_condition(n):
-    """The conditions of a net that takes none."""
+def no_condition(n, **asked):
+    """The conditions of a net that takes none: {}. Raises ValueError when one is asked for."""
+    if asked:
+        raise ValueError(f"this model takes no condition, asked for was {', '.join(asked)}")
     return {}
 
 
@@ -39,8 +39,9 @@ class Draw:
 
     path; denoiser: (net, path) -> denoiser; shape: of one picture or latent, as the net sees it; sampler, steps: the
     recipe's choice, and its evaluations of the net; grid: (path, n) -> times, for samplers without one of their own;
-    cond: (n, **what was asked for) -> the net's conditions for n pictures, {name: (n, ...)}; clip: whether x0 is kept
-    in [-1, 1] on the way; decode: (net, the ends of the walks (n, *shape)) -> pictures.
+    cond: (n, **what was asked for) -> the net's conditions for n pictures, {name: (n, ...)}; null: from conditions to
+    those that say "none", for guidance, or None where the net did not learn without; clip: whether x0 is kept in
+    [-1, 1] on the way; decode: (net, the ends of the walks (n, *shape)) -> pictures.
     """
 
     path: Path
@@ -50,6 +51,7 @@ class Draw:
     steps: int
     grid: Callable = even_times
     cond: Callable = no_condition
+    null: Callable | None = None
     clip: bool = True
     decode: Callable = as_it_is
 
@@ -76,20 +78,6 @@ class Recipe:
     batches: Callable = Batches
 
 
-def names():
-    """The names of all recipes, found by their files and without importing them."""
-    folder = File(minidiff.recipes.__path__[0])
-    found = sorted(module.name for module in pkgutil.iter_modules([str(folder)]))
-    return [name.replace("_", "-") for name in found if "\nRECIPE = " in (folder / f"{name}.py").read_text()]
-
-
-def find(name):
-    """The recipe of that name, imported now. Raises ValueError with the known names."""
-    if name not in names():
-        raise ValueError(f"there is no recipe {name!r}; there are {', '.join(names())}")
-    return importlib.import_module(f"minidiff.recipes.{name.replace('-', '_')}").RECIPE
-
-
 def build(recipe, preset="cpu", data="mnist", seed=0, rank=0, world=1, device="cpu", **changes):
     """The run of a recipe: a new net, its loss and its batches, ready for `train`.
 
@@ -100,7 +88,8 @@ def build(recipe, preset="cpu", data="mnist", seed=0, rank=0, world=1, device="c
     if preset not in recipe.presets:
         raise ValueError(f"preset must be one of {', '.join(recipe.presets)}, got {preset!r}")
     if unknown := changes.keys() - recipe.config.keys():
-        raise ValueError(f"{recipe.name} has no setting {', '.join(sorted(unknown))}; it has {', '.join(recipe.config)}")
+        known = ", ".join(recipe.config)
+        raise ValueError(f"{recipe.name} has no setting {', '.join(sorted(unknown))}; it has {known}")
     chosen = recipe.presets[preset]
     config = recipe.config | changes | {"recipe": recipe.name, "preset": preset, "data": str(data), "seed": seed,
                                         "net": chosen["net"], "batch": chosen["batch"]}
@@ -116,18 +105,13 @@ def load(checkpoint, device="cpu"):
 
     checkpoint: a .safetensors file or the folder of a training run. Raises CheckpointError.
     """
-    file = File(checkpoint) / "model.safetensors" if File(checkpoint).is_dir() else File(checkpoint)
-    tensors, config = load_checkpoint(file)
-    if config.get("recipe") not in names():
-        raise CheckpointError(f"{file} is of the recipe {config.get('recipe')!r}, which this course does not have")
-    if "data" not in config:
-        raise CheckpointError(f"{file} does not say in its description which data it learned")
+    recipe, tensors, file = recipe_in(checkpoint)
+    config = recipe.config
     broken = [name for name, x in tensors.items() if x.is_floating_point() and not x.isfinite().all()]
     if broken:
         raise CheckpointError(f"{file} holds weights that are not finite numbers, in {broken[0]}")
-    recipe = replace(find(config["recipe"]), config=config)
     try:
-        net = recipe.net(config)
+        net, _ = recipe.net(config), config["data"]  # which a measure asks for
         recipe.draw and recipe.draw(config)
     except KeyError as error:
         raise CheckpointError(f"{file} lacks {error} in its description, so the model cannot be built") from None
@@ -135,6 +119,18 @@ def load(checkpoint, device="cpu"):
         what, *_ = str(error).splitlines() or [type(error).__name__]
         raise CheckpointError(f"the description in {file} does not make a model of {recipe.name}: {what}") from None
     return recipe, load_weights(net, tensors, file).eval().requires_grad_(False).to(device)
+
+
+def recipe_in(checkpoint):
+    """What a trained model was made by: (recipe, tensors, file), the recipe with the file's description as `config`.
+
+    checkpoint: as for `load`. Raises CheckpointError when there is none, or of a recipe that is not known.
+    """
+    file = File(checkpoint) / "model.safetensors" if File(checkpoint).is_dir() else File(checkpoint)
+    tensors, config = load_checkpoint(file)
+    if config.get("recipe") not in names():
+        raise CheckpointError(f"{file} is of the recipe {config.get('recipe')!r}, which this course does not have")
+    return replace(find(config["recipe"]), config=config), tensors, file
 
 
 @torch.no_grad()

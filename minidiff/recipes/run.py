@@ -9,12 +9,11 @@ from pathlib import Path
 
 import torch
 
+from minidiff.places import CHECKPOINTS  # noqa: F401, the chapters find it here
 from minidiff.training.checkpoint import save_checkpoint, write_whole
 from minidiff.training.fit import fit
 from minidiff.training.lock import alone_in
 from minidiff.training.parallel import only_first, ranks
-
-CHECKPOINTS = Path(__file__).resolve().parents[2] / "checkpoints"
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,8 @@ def test_images_are_scaled_to_one_and_labels_belong_to_them(home, split):
 
 def test_chosen_folder_comes_before_the_cache(home, monkeypatch):
     monkeypatch.setenv("MINIDIFF_DATA", str(home / "mine"))
-    assert folders("mnist") == [home / "mine" / "mnist", home / "datasets" / "mnist"]
+    assert folders("mnist") == [home / "mine" / "mnist", home / "mine" / "MNIST" / "raw",
+                                home / "datasets" / "MNIST" / "raw", home / "datasets" / "mnist"]
     put(home / "datasets" / "mnist")
     assert available("mnist")
     put(home / "mine" / "mnist", level=1)  # compressed anew: the content is what counts
@@ -116,8 +117,32 @@ def test_damaged_file_is_named_and_never_used(home, damage):
 
 def test_no_mirror_is_one_sentence_that_says_where_to_put_the_file(home):
     (home / NAMES["train"][0]).unlink()
-    with pytest.raises(DataError, match="put it by hand into .*datasets.mnist$"):
+    with pytest.raises(DataError, match="put it by hand into .*datasets.mnist, or let MINIDIFF_DATA name a folder "
+                                        "that has mnist/train-images-idx3-ubyte.gz$"):
         load("mnist", "train")
+
+
+@pytest.mark.parametrize("place", ["mine/MNIST/raw", "mine/mnist", "datasets/MNIST/raw", "datasets/mnist"])
+def test_files_without_gzip_are_found_and_verified_where_torchvision_leaves_them_too(home, place, monkeypatch):
+    monkeypatch.setenv("MINIDIFF_DATA", str(home / "mine"))
+    (home / place).mkdir(parents=True)
+    for name, data in contents():
+        (home / place / name.removesuffix(".gz")).write_bytes(data)
+    assert available("mnist") and verify("mnist") == [(name, None) for name, _ in contents()]
+    assert len(load("mnist", "test")[0]) == 4
+    altered = home / place / NAMES["train"][0].removesuffix(".gz")
+    altered.write_bytes(altered.read_bytes()[:-1] + b"!")
+    with pytest.raises(DataError, match="train-images-idx3-ubyte is damaged: the sha256 of its content"):
+        load("mnist", "train")
+
+
+def test_a_file_without_gzip_is_not_believed_where_only_the_packed_one_has_a_digest(home):
+    registry_file = home / "datasets" / "registry.toml"
+    registry_file.write_text(registry_file.read_text().replace('"content"', '"file"'))
+    (home / "datasets" / "mnist").mkdir()
+    for name, data in contents():
+        (home / "datasets" / "mnist" / name.removesuffix(".gz")).write_bytes(data)
+    assert not available("mnist")
 
 
 @pytest.mark.parametrize("call, reason", [

@@ -73,11 +73,11 @@ def test_start_copies_the_chapter(course, number, capsys):
 
 
 def test_start_never_overwrites(course, capsys):
-    start("01", course)
+    start("01", course, course / "work")
     (course / "work" / "01_first.ipynb").write_bytes(b"my answers")
     assert "is there already" in said(capsys, "start", "01")
     assert (course / "work" / "01_first.ipynb").read_bytes() == b"my answers"
-    start("04", course)
+    start("04", course, course / "work")
     assert {file.name for file in (course / "work").iterdir()} == {"01_first.ipynb", "04_fourth.ipynb"}
 
 

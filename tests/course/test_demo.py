@@ -3,12 +3,17 @@
 import json
 import re
 from contextlib import redirect_stdout
+from functools import partial
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from minidiff.cli.demo import new_folder
 from minidiff.cli.main import main
+from minidiff.evaluation.digits import load_judge
+from minidiff.recipes import pictures
 from tests.course.test_readme import README
 
 
@@ -42,8 +47,36 @@ def test_it_writes_the_files_that_are_promised(demo):
 def test_it_says_what_the_record_says_and_what_to_open_next(demo):
     folder, lines = demo
     record = json.loads((folder / "record.json").read_text())
-    assert record["data"] == record["metrics"]["data"] == "strokes" and record["metrics"]["n"] == 200
+    assert record["data"] == "strokes" and record["metrics"]["n"] == 200
     assert record["metrics"]["distance"] > record["metrics"]["distance_of_real"] > 0
     report = lines[lines.index(""):]
     assert len(report) <= 10 and f"{record['images']} images" in report[1]
     assert str(record["metrics"]["distance"]) in report[2] and "chapters/01_adding_noise.ipynb" in report[-1]
+
+
+def test_a_trained_model_is_never_overwritten(demo, tmp_path, monkeypatch, capsys):
+    folder, _ = demo
+    before = (folder / "model.safetensors").read_bytes()
+    capsys.readouterr()
+    assert main(["demo", "--data", "strokes", "--minutes", "0.01", "--out", str(folder)]) == 2
+    assert "a demo would overwrite" in capsys.readouterr().err
+    assert (folder / "model.safetensors").read_bytes() == before
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out" / "demo").mkdir(parents=True)
+    assert new_folder(None) == Path("out/demo")
+    for name, taken in (("demo", "state"), ("demo-2", "model")):
+        (tmp_path / "out" / name).mkdir(exist_ok=True)
+        (tmp_path / "out" / name / f"{taken}.safetensors").touch()
+    assert new_folder(None) == Path("out/demo-3")
+
+
+def test_a_missing_judge_and_a_folder_that_cannot_be_written_are_seen_before_training(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("minidiff.recipes.run.train", lambda *_, **__: pytest.fail("it trained"))
+    (tmp_path / "file").touch()
+    words = ["demo", "--data", "strokes", "--out"]
+    assert main([*words, str(tmp_path / "file" / "demo")]) == 2
+    assert "cannot write" in capsys.readouterr().err
+    pictures.judge_of.cache_clear()
+    monkeypatch.setattr(pictures, "load_judge", partial(load_judge, tmp_path / "none.safetensors"))
+    assert main([*words, str(tmp_path / "demo")]) == 2
+    assert "no checkpoint at" in capsys.readouterr().err and not (tmp_path / "demo").exists()

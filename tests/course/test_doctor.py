@@ -15,7 +15,6 @@ import torch
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
 from minidiff import doctor
-from minidiff.cli import doctor as command
 from minidiff.cli.main import main
 from minidiff.data import registry
 from minidiff.data.registry import dataset
@@ -58,7 +57,7 @@ def test_all_is_well(course, capsys):
 
 
 def test_something_wrong_is_exit_status_1(course, capsys, monkeypatch):
-    monkeypatch.setattr(command, "report", partial(doctor.report, course))
+    monkeypatch.setattr(doctor, "report", partial(doctor.report, course))
     monkeypatch.setenv("MINIDIFF_DATA", str(course / "nowhere"))
     assert main(["doctor"]) == 1
     shown = capsys.readouterr()
@@ -101,6 +100,17 @@ def test_torch_that_cannot_be_imported(tmp_path):
     assert found["Python"][0] and found["folders"][0]
 
 
+def test_a_bare_python_is_told_what_it_lacks():
+    """Without site-packages: no torch, no numpy, no Jupyter."""
+    done = subprocess.run([sys.executable, "-S", "-m", "minidiff", "doctor"], cwd=ROOT, text=True, capture_output=True)
+    lines = [line.split(maxsplit=2) for line in done.stdout.splitlines()[:-1]]
+    found = {name: (verdict, text) for verdict, name, text in lines}
+    assert done.returncode == 1 and done.stderr == "" and len(found) == 9
+    assert {name for name, (verdict, _) in found.items() if verdict == "WRONG"} == {"packages", "torch", "device",
+                                                                                    "kernel", "checkpoints"}
+    assert "torch>=2.11 (absent)" in found["packages"][1] and "make .venv" in found["torch"][1]
+
+
 def test_a_device_that_computes_wrongly(course, monkeypatch):
     monkeypatch.setattr(torch, "equal", lambda a, b: False)
     assert "update its driver" in sentence(course, "device")
@@ -138,8 +148,8 @@ def test_a_damaged_data_file(course):
 def test_data_that_are_absent_are_no_fault_and_whole_ones_are_named(course, monkeypatch):
     said = dict((name, text) for name, _, text in doctor.check(course))["data"]
     assert said.startswith("here and whole: strokes; mnist is downloaded when needed")
-    monkeypatch.setattr(doctor, "locate", lambda name, file: file if name == "mnist" else None)
-    monkeypatch.setattr(doctor, "problem", lambda path, file: None)
+    monkeypatch.setattr(registry, "locate", lambda name, file: file if name == "mnist" else None)
+    monkeypatch.setattr(registry, "problem", lambda path, file: None)
     assert dict((name, text) for name, _, text in doctor.check(course))["data"] == "here and whole: strokes, mnist"
 
 
