@@ -1,8 +1,8 @@
 """Why is mnist-edm behind a DDPM of as many images? One suspect an arm, small nets alike in all else: edm_why.json
 
-    python benchmarks/edm_why.py [ARM ...] [--seeds 0 1] [--steps 600] [--n 500] [--minutes 60]
+    python benchmarks/edm_why.py [ARM ...] [--size 14] [--seeds 0 1] [--steps 600] [--n 500] [--minutes 60]
 
-Nets of mnist-targets on digits of 14 x 14, 600 batches of 32. All start from the same weights and see the same images
+Nets of mnist-targets on digits of 14 x 14, or whole ones of 28 x 28, 600 batches of 32. All start from the same weights and see the same images
 and noise. All are drawn from the same noise by Heun's method with 19 evaluations on EDM's grid, from sigma 80 to 0.01;
 "unclipped" leaves x0 as the net says it on the way, "ancestral" draws fresh noise in each of 50 steps. Runs that stand
 in the JSON already are left as they are; after `--minutes` no new one is started.
@@ -60,6 +60,7 @@ ARMS = {
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("arms", nargs="*", metavar="ARM", default=list(ARMS))
+    parser.add_argument("--size", type=int, default=14, choices=[14, 28])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--steps", type=int, default=600, help="batches of a run")
     parser.add_argument("--n", type=int, default=500, help="samples of a run")
@@ -69,24 +70,30 @@ def main():
     if args.checkpoint:
         return checkpoint(args.n)
     start, rows = time.monotonic(), json.loads(FILE.read_text())["rows"] if FILE.exists() else []
-    images, test = (mnist_targets.small(load("mnist", split)[0]) for split in ("train", "test"))
-    judge, enlarge = mnist_targets.small_judge()
-    floor = round(judge.distance(enlarge(test[:args.n])), 1)
+    images, test = (load("mnist", split)[0] for split in ("train", "test"))
+    judge, enlarge = load_judge(), lambda x: x
+    if args.size == 14:
+        images, test = mnist_targets.small(images), mnist_targets.small(test)
+        judge, enlarge = mnist_targets.small_judge()
+    at_random = torch.randperm(len(test), generator=torch.Generator().manual_seed(0))[:args.n]
+    floor = round(judge.distance(enlarge(test[at_random])), 1)
     for seed in args.seeds:
         for arm in args.arms:
-            if any((row["arm"], row["seed"]) == (arm, seed) for row in rows):
+            if any((row["arm"], row["seed"], row.get("size", 14)) == (arm, seed, args.size) for row in rows):
                 continue
             if time.monotonic() - start > 60 * args.minutes:
                 return
             net, seconds = trained(ARMS[arm], images, seed, args.steps)
             denoiser = denoiser_of(net, PUBLISHED | ARMS[arm])
-            distances = {name: round(judge.distance(enlarge(x)), 1) for name, x in drawn(denoiser, args.n, seed)}
-            rows.append({"arm": arm, "seed": seed} | distances | {"error": errors(denoiser, test[:500]),
+            distances = {name: round(judge.distance(enlarge(x)), 1) for name, x in drawn(denoiser, args.n, seed, args.size)}
+            rows.append({"arm": arm, "seed": seed, "size": args.size} | distances | {"error": errors(denoiser, test[:500]),
                                                                   "cpu_seconds": round(seconds, 1)})
             print(rows[-1], flush=True)
-            kept = json.loads(FILE.read_text()) if FILE.exists() else {}
+            kept = json.loads(FILE.read_text()) if FILE.exists() else {"floor": {}}
+            rows = kept.get("rows", []) + rows[-1:]  # others may have written meanwhile
             write_whole(FILE, json.dumps(kept | {
-                "steps": args.steps, "batch": 32, "n": args.n, "floor": floor, "sigma of error": LEVELS,
+                "steps": args.steps, "batch": 32, "n": args.n,
+                "floor": kept["floor"] | {str(args.size): floor}, "sigma of error": LEVELS,
                 "published": PUBLISHED, "arms": ARMS, "hardware": hardware(), "torch": torch.__version__,
                 "rows": rows}, indent=1) + "\n")
 

@@ -48,10 +48,9 @@ def box(ax, x, y, text, learned=True, width=1.1, height=0.34):
     return Box(x, y, width, height)
 
 
-def label(ax, x, y, text, width=0.8, height=0.24, colour=PLAIN, ha="center"):
+def label(ax, x, y, text, width=0.8, height=0.24):
     """Text without a frame, from which and to which arrows go. Returns its `Box`, of the size that is given."""
-    ax.text(x + (width / 2 if ha == "right" else -width / 2 if ha == "left" else 0), y, text, ha=ha, va="center",
-            fontsize=8.5, color=colour)
+    ax.text(x, y, text, ha="center", va="center", fontsize=8.5, color=PLAIN)
     return Box(x, y, width, height)
 
 
@@ -62,13 +61,13 @@ def mark(ax, x, y, sign="+", size=0.22):
     return Box(x, y, size, size)
 
 
-def arrow(ax, start, end, text="", bend=0.0, colour=PLAIN):
-    """An arrow from the rim of one `Box` to that of another, bent to its right by `bend`, with a text in its middle."""
+def arrow(ax, start, end, text=""):
+    """An arrow from the rim of one `Box` to that of another, with a text over its middle."""
     a, b = start.edge(end), end.edge(start)
-    ax.add_patch(FancyArrowPatch(a, b, arrowstyle="-|>", mutation_scale=9, shrinkA=1, shrinkB=1, color=colour,
-                                 linewidth=1.1, connectionstyle=f"arc3,rad={bend}"))
+    ax.add_patch(FancyArrowPatch(a, b, arrowstyle="-|>", mutation_scale=9, shrinkA=1, shrinkB=1, color=PLAIN,
+                                 linewidth=1.1))
     if text:
-        ax.text((a[0] + b[0]) / 2, (a[1] + b[1]) / 2 + 0.09, text, ha="center", fontsize=7.5, color=colour)
+        ax.text((a[0] + b[0]) / 2, (a[1] + b[1]) / 2 + 0.09, text, ha="center", fontsize=7.5, color=PLAIN)
 
 
 def way(ax, points, colour=PLAIN):
@@ -82,26 +81,27 @@ def way(ax, points, colour=PLAIN):
                                  color=colour, linewidth=1.1))
 
 
-def residual(ax, y, parts, skip, first=0.3, step=1.13):
-    """A row of boxes from x to a sum, and the way past them: x + f(x).
+def residual(parts, title, skip="", step=1.13):
+    """A row of boxes from x to a sum, and the way past them, x + f(x). Below it is room for what comes from outside.
 
-    parts: [(text, learned), ...] from left to right; skip: the text of the box on the way past, or "" for none.
-    Returns the `Box`es of the row: x, the parts, the sum.
+    parts: [(text, learned), ...] from left to right; skip: the text of a box on the way past, or "" for none. Returns
+    the axes and the `Box`es of the row: x, the parts, the sum.
     """
-    row = [label(ax, first, y, "$x$", width=0.3)]
-    row += [box(ax, first + 0.8 + step * i, y, text, learned, width=0.95) for i, (text, learned) in enumerate(parts)]
-    row.append(mark(ax, first + 0.6 + step * len(parts), y))
+    ax, y = canvas(step * len(parts) + 1.7, 2.4, title), 1.2
+    row = [label(ax, 0.3, y, "$x$", width=0.3)]
+    row += [box(ax, 1.1 + step * i, y, text, learned, width=0.95) for i, (text, learned) in enumerate(parts)]
+    row.append(mark(ax, 0.9 + step * len(parts), y))
     for a, b in zip(row, row[1:]):
         arrow(ax, a, b)
     arrow(ax, row[-1], label(ax, row[-1].x + 0.55, y, "$y$", width=0.3))
-    over = y + 0.62
+    bend = [(row[0].x, y + 0.55), (row[-1].x, y + 0.55)]
     if skip:
-        past = box(ax, (row[0].x + row[-1].x) / 2, over, skip, width=1.7)
-        way(ax, [row[0], (row[0].x, over), past])
-        way(ax, [past, (row[-1].x, over), row[-1]])
+        past = box(ax, (row[0].x + row[-1].x) / 2, y + 0.55, skip, width=1.7)
+        way(ax, [row[0], bend[0], past])
+        way(ax, [past, bend[1], row[-1]])
     else:
-        way(ax, [row[0], (row[0].x, over), (row[-1].x, over), row[-1]])
-    return row
+        way(ax, [row[0], *bend, row[-1]])
+    return ax, row
 
 
 def u_net(title, levels, blocks, middle=("block", "attend", "block"), ends=("$x_t$", "$\\hat\\varepsilon$"), step=0.66):
