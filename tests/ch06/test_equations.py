@@ -204,3 +204,18 @@ def test_noise_does_not_pass_through_a_bottleneck_and_flat_data_do(r):
     assert float(left_of_x0) == pytest.approx(max(0, k - r) / D, abs=0.01)
     other = torch.linalg.qr(normal(D, D, seed=3))[0][:, :r]  # no r directions do better on noise
     assert float((eps - eps @ other @ other.T).square().mean()) == pytest.approx(1 - r / D, abs=0.02)
+
+
+@pytest.mark.equation("6.13")
+@every_target
+def test_a_step_of_ddim_multiplies_what_the_net_cannot_answer(target):
+    path, x = cosine_path(), normal(50, 3)
+    t, s = numbers(0.7)[0], numbers(0.5)[0]
+    alpha, sigma, alpha_s, sigma_s = path.alpha(t), path.sigma(t), path.alpha(s), path.sigma(s)
+    x0, eps = from_target(target, torch.zeros_like(x), x, alpha, sigma)
+    A, B = target.A(alpha, sigma), target.B(alpha, sigma)
+    torch.testing.assert_close(alpha_s * x0 + sigma_s * eps, (alpha_s * B - sigma_s * A) / (alpha * B - sigma * A) * x,
+                               rtol=1e-12, atol=1e-14)
+    factor = {"eps": alpha_s / alpha, "x0": sigma_s / sigma, "v": torch.cos((t - s) * math.pi / 2)}
+    if target.name in factor:
+        torch.testing.assert_close(alpha_s * x0 + sigma_s * eps, factor[target.name] * x, rtol=1e-12, atol=1e-14)

@@ -104,3 +104,10 @@ def test_the_notation_is_that_of_the_package():
     rows = registries.notation((ROOT / "chapters" / "README.md").read_text())
     assert len(rows) >= 10
     none(registries.notation_problems(rows, registries.names_in_package()))
+
+
+def test_every_word_of_the_field_stands_beside_ours_where_the_glossary_says():
+    rows = registries.notation((ROOT / "chapters" / "README.md").read_text(), registries.GLOSSARY)
+    assert len(rows) >= 20
+    none(registries.glossary_problems(rows, {name[:2]: registries.prose_of(read(ROOT / "solutions" / name))
+                                             for name in NAMES}))

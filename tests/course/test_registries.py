@@ -90,3 +90,21 @@ def test_names_of_the_package_are_variables_arguments_and_definitions():
 def test_a_proof_that_only_raises_counts():
     tree = ast.parse("def test_x():\n    with pytest.raises(ValueError):\n        f()").body[0]
     assert registries.can_fail(tree) and not registries.can_fail(ast.parse("def test_x():\n    f()").body[0])
+
+
+@pytest.mark.parametrize("row, problem", [
+    (["coupling", "pairs", "09", ""], "a row of the glossary lacks a cell"),
+    (["coupling", "pairs", "08", "-"], "coupling first comes up in chapter 09, not in 08"),
+    (["churn", "noise up", "09", "-"], "churn first comes up in chapter 08, not in 09"),
+    (["wave", "nothing", "08", "-"], "wave first comes up in chapter none, not in 08"),
+    (["churn", "noise up", "08", "somebody"], "churn: the source somebody has no year"),
+])
+def test_what_the_glossary_notices(row, problem):
+    prose = {"08": "Churn in EDM", "09": "a coupling, and churn again"}
+    assert [found[:len(problem)] for found in registries.glossary_problems([row], prose)] == [problem]
+    assert list(registries.glossary_problems([["churn", "noise up", "08", "Karras et al. 2022"]], prose)) == []
+
+
+def test_the_references_of_a_chapter_are_not_its_prose():
+    notebook = v4.new_notebook(cells=[md("The *Score* of $v$-prediction."), md("## References\n- Churn 2022")])
+    assert registries.prose_of(notebook) == "The Score of v-prediction."

@@ -7,6 +7,7 @@ from minidiff.grading.build import ROOT
 from tests.course.rules import prose_cells
 
 HEADER = ["symbol", "code", "shape", "range", "counts from"]
+GLOSSARY = ["in papers", "here", "first in", "from"]
 
 
 def tags(notebook):
@@ -47,14 +48,14 @@ def equation_problems(tagged, proved):
     yield from (f"{test.name} asserts nothing about equation {n}" for n, _, test in proved if not can_fail(test))
 
 
-def notation(text):
-    """The rows of the notation table of chapters/README.md as dicts. Raises ValueError if there is no such table."""
+def notation(text, header=HEADER):
+    """The rows of a table of chapters/README.md, the notation if no other is asked for. ValueError if there is none."""
     text = text.replace(r"\|", "∣")
     lines = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in text.splitlines()]
-    if HEADER not in lines:
-        raise ValueError(f"no table with the header | {' | '.join(HEADER)} |")
+    if header not in lines:
+        raise ValueError(f"no table with the header | {' | '.join(header)} |")
     rows = []
-    for line in lines[lines.index(HEADER) + 2:]:
+    for line in lines[lines.index(header) + 2:]:
         if line == [""]:
             break
         rows.append(line)
@@ -72,6 +73,31 @@ def notation_problems(rows, names):
                 yield f"{row[0]}: no code name in `backticks`"
             yield from (f"{row[0]}: the package has no name {code}" for code in codes if code not in names)
     yield from (f"{symbol} stands twice in the notation" for symbol in sorted(_twice([row[0] for row in rows])))
+
+
+def glossary_problems(rows, prose):
+    """Terms that do not first come up where the glossary says so, and sources without a year.
+
+    rows: of the table GLOSSARY; prose: {chapter: all its prose but the references}, in the order of the chapters.
+    """
+    for row in rows:
+        if len(row) != len(GLOSSARY) or not all(row):
+            yield f"a row of the glossary lacks a cell: {row}"
+            continue
+        for term in row[0].split(", "):
+            either = rf"\b[{term[0].lower()}{term[0].upper()}]{re.escape(term[1:])}"  # at the start of a sentence too
+            found = [chapter for chapter, text in prose.items() if re.search(either, text)]
+            if found[:1] != [row[2]]:
+                yield f"{term} first comes up in chapter {(found or ['none'])[0]}, not in {row[2]}"
+        if row[3] != "-" and not re.search(r"\b(?:19|20)\d\d\b", row[3]):
+            yield f"{row[0]}: the source {row[3]} has no year"
+    yield from (f"{term} stands twice in the glossary" for term in sorted(_twice([row[0] for row in rows])))
+
+
+def prose_of(notebook):
+    """The prose of a chapter without its references, dollars and emphasis."""
+    cells = [cell.source for cell in prose_cells(notebook) if not cell.source.startswith("## References")]
+    return re.sub(r"[$*]", "", "\n".join(cells))
 
 
 def names_in_package(root=ROOT):
