@@ -105,8 +105,8 @@ def alike(sheets, own=()):
     by_text, groups = defaultdict(list), defaultdict(list)
     for sheet in sheets:
         for mark in sheet["marks"]:
-            if mark["canonical"]:
-                by_text[mark["id"], mark["canonical"]].append(sheet["student"])
+            if mark["digest"]:
+                by_text[mark["id"], mark["digest"]].append(sheet["student"])
     for (id, _), students in by_text.items():
         if 2 <= len(students) <= FEW:
             groups[tuple(sorted(students))].append(id)
@@ -117,7 +117,7 @@ def alike(sheets, own=()):
 def own_answers(chapter):
     """The texts of the course's own answers, as `alike` compares them."""
     cells = answers.read(solution(chapter).path) if chapter in notebooks() else []
-    return {answers.canonical(cell.source) for cell in cells if cell.kind == "code" and cell.exercise}
+    return {answers.digest(cell.source) for cell in cells if cell.kind == "code" and cell.exercise}
 
 
 def draw(sheets, chapter, path):

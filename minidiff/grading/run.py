@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from minidiff.grading import answers, sandbox, wire
+from minidiff.grading import answers, plan, sandbox, wire
 from minidiff.grading.mark import ROOT, GradingError, Marker, Sheet, hidden_files, load_hidden, notebooks
 from minidiff.grading.nursery import CALLS, Limits
 from minidiff.grading.submissions import Submission, collect
@@ -34,7 +34,7 @@ neither is listed at the end. Only the answers of a notebook run, each in a proc
   processes          {sandbox.PROCESSES} at a time (Linux), all ended with the answer; one thread for torch
   network            none where isolated
   returned values    {wire.LIMIT >> 20} MB of tensors and arrays, {wire.ITEMS:,} values in lists
-  a notebook         {answers.BYTES >> 20} MB, {answers.SOURCE:,} characters in one cell
+  a notebook         {answers.BYTES >> 20} MB, {plan.SOURCE:,} characters in one cell
 
 Isolated is an answer on Linux where the kernel allows unprivileged name spaces; OUT/run.json says whether it was. A
 system without fork (Windows) keeps the wall clock alone. Student code still runs as your user: where you do not trust

@@ -5,7 +5,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from minidiff.grading.answers import readable
 
 SUFFIX = r"(?:[ _-]*\(\d+\)|-\d+|[ _-]*copy\d*)?"
 NUMBERS = re.compile(r"(?:_(?:late|\d+))+$", re.IGNORECASE)
@@ -54,6 +53,11 @@ def chapter_of(path, notebooks):
         if match:
             return chapter, match[1]
     return None, ""
+
+
+def readable(name):
+    """A name that can be written to a file: bytes that are no UTF-8 are question marks."""
+    return name.encode("utf-8", "replace").decode()
 
 
 def _hidden(path, folder):
