@@ -61,7 +61,7 @@ def serve(config, incoming, outgoing):
     config["visible"] = needed(config["course"], list(map(Path, config["hide"])))
     seen = list(map(Path, config["visible"]))
     config["hide"] = [str(f) for folder in config["hide"] for f in coverable(Path(folder), seen)]
-    config["most"] = sandbox.memory_of([os.getpid()]) + config["memory"]
+    config["base"] = sandbox.memory_of([os.getpid()])
     write_frame(outgoing, b"e", 0, wire.pack({"stopped": ""}))
     while frame := read_frame(incoming, wire.ORDER):
         job = wire.unpack(frame[2], wire.ORDER) | {"number": frame[1]}
@@ -115,7 +115,7 @@ def prepare(job, config, folder, sink):
                 os.close(fd)
     sandbox.become(config["user"])
     sandbox.die_with_parent()
-    sandbox.limit(READING if "path" in job else config["memory"], config["cpu"], config["files"])
+    sandbox.limit(READING if "path" in job else job["memory"], job["cpu"], job["files"])
     if "path" not in job:
         isolated = config["isolate"] and isolate(folder, config["visible"], config["hide"])
         os.write(sink, HEAD.pack(b"i", job["number"], 1) + (b"1" if isolated else b"0"))
@@ -140,7 +140,7 @@ def relay(source, outgoing, incoming, config, pid):
             below = sandbox.descendants(os.getpid())
             if len(below) > sandbox.PROCESSES:
                 return f"starts more than {sandbox.PROCESSES} processes"
-            if sandbox.memory_of(below) > config["most"]:
+            if sandbox.memory_of(below) > config["base"] + config["memory"]:
                 return f"takes more than {config['memory'] / 2**30:g} GiB of memory"
         if not ready:
             continue

@@ -53,7 +53,7 @@ def effects(source):
     imported = {name for s in tree.body if isinstance(s, (ast.Import, ast.ImportFrom)) for name in _plainly_bound(s)}
     patches, called = _touched(tree)
     others = {name for s in tree.body if not isinstance(s, (ast.Import, ast.ImportFrom)) for name in _plainly_bound(s)}
-    return Effects(frozenset(stored - checked), frozenset(plain - checked), frozenset(loaded - checked - SHELL),
+    return Effects(frozenset((stored | plain) - checked), frozenset(plain - checked), frozenset(loaded - checked - SHELL),
                    frozenset(patches | called) - SHELL, frozenset(patches), frozenset(imported - others))
 
 

@@ -81,8 +81,7 @@ class Nursery:
     def read(self, path):
         """The Reading of a notebook's file. Never raises for what a file holds."""
         talk = Talk([], [])
-        job = {"path": str(Path(path).absolute()), "timeout": READ, "seconds": READ, "frames": talk.frames}
-        stopped = self._job(job, talk, READ)
+        stopped = self._job({"path": str(Path(path).absolute()), "seconds": READ}, talk, READ)
         try:
             if stopped:
                 return Reading(problem=f"it cannot be read: reading it {stopped}")
@@ -103,7 +102,7 @@ class Nursery:
             talk = Talk(left, cells)
             job = {"id": id, "name": id.split(".")[1], "at": at, "cells": [[i, notebook.cells[i]] for i in cells],
                    "unrun": [notebook.cells[i] for i in run if i not in cells], "cases": [[i, inputs[i]] for i in left],
-                   "timeout": notebook.timeout, "seconds": end - time.monotonic(), "frames": talk.frames}
+                   "seconds": end - time.monotonic()}
             stopped = self._job(job, talk, notebook.timeout)
             self.said.add(talk.isolated)
             notebook.stopping |= talk.slow - {at}
@@ -126,6 +125,8 @@ class Nursery:
 
     def _job(self, job, talk, patience):
         """Do one job and let `talk` hear it. Returns why it stopped, or ''. patience: seconds between two frames."""
+        job |= {"timeout": patience, "frames": talk.frames, "cpu": self.limits.cpu,
+                "memory": int(self.limits.memory * 2**30), "files": self.limits.files * 2**20}
         for _ in range(2):  # a frame of another job says that the process is not to be trusted, and nothing about this
             try:
                 self._start()
@@ -183,8 +184,7 @@ class Nursery:
                                          start_new_session=sandbox.CAN_FORK)
         self._frames = queue.Queue(maxsize=2)
         threading.Thread(target=_pass_on, args=(self._process.stdout, self._frames), daemon=True).start()
-        own = {"fork": self.fork, "isolate": self.isolate, "folder": self._folder.name, "cpu": self.limits.cpu,
-               "memory": int(self.limits.memory * 2**30), "files": self.limits.files * 2**20}
+        own = {"fork": self.fork, "isolate": self.isolate, "folder": self._folder.name}
         wire.write_frame(self._process.stdin, b"c", 0, wire.pack(
             self.config | own, limit=wire.ORDER, text=wire.ORDER, header=wire.ORDER))
         try:
