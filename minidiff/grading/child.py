@@ -233,6 +233,8 @@ def run(job, config, drivers, shell, say):
 
 def explained(error, unrun):
     """The sentence about an error; of a name that is defined in a cell that did not run, it says so."""
+    if "is kept back" in error:
+        return error.rpartition(" (line")[0] or error  # that line is none of the student's
     name = UNDEFINED.search(error)
     return error + NOT_RUN if name and any(name[1] in flow.effects(source).binds for source in unrun) else error
 

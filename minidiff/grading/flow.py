@@ -72,26 +72,34 @@ def python_of(source):
     return "\n" * match[0].count("\n") + python_of(source[match.end():])
 
 
-def needed(cells, at, more=(), without=lambda i: False):
+def needed(cells, at, more=(), first=0, without=lambda i: False):
     """The numbers of the cells that cell `at` needs, itself included, in the order in which they must run.
 
-    cells: [Effects]; more: cells that run in any case; without(i): is cell i not there? A name is looked for above
-    the cell that reads it, and where no cell above defines it, in the first one below the answer that does.
+    cells: [Effects], the student's from `first` on, before them the chapter's own; more: cells that run in any case;
+    without(i): is cell i not there? A name is looked for above the cell that reads it; then below the answer, where
+    the first that defines it counts; and then among the chapter's own cells.
     """
     roots = {at, *more}
     while True:
-        chosen, wanted = [], set()
-        for i in reversed(range(max(roots) + 1)):
-            cell = cells[i]
-            if i in roots or not without(i) and wanted & (cell.binds | cell.touches):
-                chosen.append(i)
-                wanted = wanted - cell.plain | cell.reads
-        missing = {name for name in wanted if not hasattr(builtins, name)}
-        below = {next((i for i in range(at + 1, len(cells)) if name in cells[i].binds and not without(i)), at)
-                 for name in missing}
-        if below <= roots:
-            return sorted(chosen)
-        roots |= below
+        chosen, wanted = _above(cells, range(first, max(roots) + 1), roots, set(), without)
+        below = {name: next((i for i in range(at + 1, len(cells)) if name in cells[i].binds and not without(i)), None)
+                 for name in wanted}
+        new = {i for i in below.values() if i is not None} - roots
+        if not new:
+            break
+        roots |= new
+    missing = {name for name, i in below.items() if i is None and not hasattr(builtins, name)}
+    return sorted(chosen + _above(cells, range(first), set(), missing, without)[0])
+
+
+def _above(cells, numbers, roots, wanted, without):
+    """The roots, with the cells above them that define or change what is wanted; and the names that nobody defines."""
+    chosen = []
+    for i in reversed(numbers):
+        if i in roots or not without(i) and wanted & (cells[i].binds | cells[i].touches):
+            chosen.append(i)
+            wanted = wanted - cells[i].plain | cells[i].reads
+    return chosen, wanted
 
 
 def _names(code):

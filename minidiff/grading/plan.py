@@ -57,14 +57,13 @@ def reading(cells, ours, written):
     'missing', 'not started' or 'broken', and runs one or two lists of numbers of cells, the second with all of the
     student's cells above the answer; written: {id: text or None}.
     """
-    parts = list(_understood(cells, ours))
-    at = {id: _find(parts, id, ours) for id in ours.course}
-    of = {i: id for id, i in at.items() if i is not None}
-    line = list(ours.parts)
+    parts, line, at = list(_understood(cells, ours)), list(ours.parts), {}
+    answered = {id: _find(parts, id, ours) for id in ours.course}
     for i, part in enumerate(parts):
-        line.append(replace(part, kind=ANSWER, exercise=of[i]) if i in of else part)
-        line += [ours.course[of[i]]] if i in of else []
-    found = {id: _answered(line, id, ours) for id in ours.course}
+        here = [id for id, number in answered.items() if number == i]
+        at |= dict.fromkeys(here, len(line))
+        line += [replace(part, kind=ANSWER) if here else part, *(ours.course[id] for id in here)]
+    found = {id: _answered(line, id, at.get(id), ours) for id in ours.course}
     used = {i for answer in found.values() for run in answer["runs"] for i in run}
     return {"cells": [part.source if i in used else "" for i, part in enumerate(line)], "answers": found,
             "written": {id: answers.written(cells, id) for id in written}}
@@ -107,9 +106,8 @@ def _find(parts, id, ours):
         not _untouched(parts[i], id, ours), parts[i].exercise == id, name not in parts[i].effects.imports, i))
 
 
-def _answered(line, id, ours):
+def _answered(line, id, at, ours):
     """What a line of parts says about one exercise: see `reading`."""
-    at = next((i for i, part in enumerate(line) if (part.kind, part.exercise) == (ANSWER, id)), None)
     nothing = {"note": "", "digest": "", "at": 0, "runs": []}
     if at is None:
         return nothing | {"state": "missing", "note": f"no cell defines {id.split('.')[1]}"}
@@ -122,8 +120,8 @@ def _answered(line, id, ours):
     later = {i for i, p in enumerate(line) if i > at and p.kind == OWN and id.split(".")[1] in p.effects.patches}
 
     def absent(i):
-        return (line[i].kind, line[i].exercise) == (COURSE, id)
-    runs = [flow.needed(effects, at, more, absent) for more in (later, own | later)]
+        return line[i] is ours.course[id]
+    runs = [flow.needed(effects, at, more, len(ours.parts), absent) for more in (later, own | later)]
     runs = [[i for i in run if i > 0] for run in runs]  # 0 is the set-up, which has run
     return nothing | {"state": "found", "digest": answers.digest(flow.python_of(part.source)), "at": at,
                       "runs": runs[:1] if runs[0] == runs[1] else runs}
