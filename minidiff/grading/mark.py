@@ -17,6 +17,7 @@ from minidiff.exercises.judge import RAISED, expected_of, impurity, inputs_of, s
 from minidiff.grading.notebook import WRITE_HERE, exercise_of, tags
 from minidiff.grading.nursery import Limits, Notebook, Nursery
 from minidiff.grading.submissions import readable
+from minidiff.grading.talk import Reading
 
 PACKAGE = Path(minidiff.__file__).resolve().parent
 ROOT = PACKAGE.parent
@@ -147,7 +148,7 @@ class Marker:
         """All marks of a submission, or those of the exercises `only`. Raises nothing for what a file holds."""
         say = (submission.student, submission.chapter, readable(submission.path.name))
         asked = [id for id in self.exercises if only is None or id in only]
-        reading = self.nursery.read(submission.path)
+        reading = Reading(problem=submission.problem) if submission.problem else self.nursery.read(submission.path)
         if reading.problem:
             marks = [Mark(id, "missing", 0.0, self.exercises[id].points, "the notebook could not be read")
                      for id in asked]

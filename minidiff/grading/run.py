@@ -6,11 +6,9 @@ import io
 import json
 import math
 import random
-import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from itertools import chain, count
 from pathlib import Path
 
 from tqdm import tqdm
@@ -18,7 +16,8 @@ from tqdm import tqdm
 from minidiff.grading import answers, plan, sandbox, wire
 from minidiff.grading.mark import ROOT, GradingError, Marker, Sheet, hidden_files, load_hidden, notebooks
 from minidiff.grading.nursery import CALLS, Limits
-from minidiff.grading.submissions import Submission, collect
+from minidiff.grading.page import cell, file_names, page
+from minidiff.grading.submissions import Submission, collect, readable
 from minidiff.training.checkpoint import write_whole
 
 LIMITS = Limits()
@@ -73,7 +72,7 @@ def command(args):
         raise GradingError(f"{out}: cannot be made ({error.strerror})") from None
     seed = random.SystemRandom().randrange(2**31) if args.seed is None else args.seed
     limits = Limits(args.timeout, LIMITS.cpu, args.memory, LIMITS.files)
-    for chapter in sorted({s.chapter for s in found}):
+    for chapter in sorted({s.chapter for s in found} - {""}):
         trial(chapter, limits, args.hidden)
     with tqdm(total=len(found), unit="notebook") as bar:
         sheets, isolated = grade(found, seed, limits, args.jobs, args.hidden, (folder, out), bar.update)
@@ -152,11 +151,12 @@ def grade(found, seed, limits=LIMITS, jobs=2, hidden=None, hide=(), done=lambda:
         return local.marker
 
     def one(submission):
+        say = submission.student, submission.chapter, readable(submission.path.name), ()
         try:
-            sheets[submission] = marker_of(submission.chapter).sheet(submission)
+            sheets[submission] = marker_of(submission.chapter).sheet(submission) if submission.chapter else Sheet(
+                *say, submission.problem)
         except Exception as error:  # one notebook never stops a class
-            sheets[submission] = Sheet(submission.student, submission.chapter, submission.path.name, (),
-                                       f"the grader failed on this file ({type(error).__name__})")
+            sheets[submission] = Sheet(*say, f"the grader failed on this file ({type(error).__name__})")
         done()
 
     pool = ThreadPoolExecutor(jobs)
@@ -172,7 +172,7 @@ def grade(found, seed, limits=LIMITS, jobs=2, hidden=None, hide=(), done=lambda:
 
 def write(out, sheets, ignored, seed, promises, hidden=None):
     """Write grades.csv, run.json, and for each student a .json and a .md. Returns the pages there of earlier runs."""
-    columns = sorted({m.id: None for s in sheets for m in s.marks})
+    columns = sorted({m.id for s in sheets for m in s.marks})
     rows = [["student", "chapter", "file", "points", "of", "state", "note"]
             + [f"{c} {what}" for c in columns for what in ("points", "state", "note")]]
     for sheet in sheets:
@@ -180,7 +180,7 @@ def write(out, sheets, ignored, seed, promises, hidden=None):
         row = [sheet.student, sheet.chapter, sheet.file, round(sheet.points, 2), sheet.of, sheet.state, sheet.problem]
         for c in columns:
             row += [marks[c].points, marks[c].state, marks[c].note] if c in marks else ["", "", ""]
-        rows.append([safe(value) for value in row])
+        rows.append([cell(value) for value in row])
     write_csv(out / "grades.csv", rows)
     names = file_names({s.student for s in sheets})
     left = of_earlier_runs(out, names)
@@ -191,7 +191,7 @@ def write(out, sheets, ignored, seed, promises, hidden=None):
         own = [s for s in sheets if s.student == student]
         write_whole(out / f"{name}.json", json.dumps([asdict(s) | {"points": s.points, "of": s.of, "state": s.state}
                                                       for s in own], indent=1))
-        write_whole(out / f"{name}.md", "\n\n".join(page(s) for s in own) + f"\n\n---\n{promises}\n")
+        write_whole(out / f"{name}.md", "\n\n".join(map(page, own)) + "\n")
     return left + sorted(file.name for file in out.glob("report-ch[0-9][0-9].*"))
 
 
@@ -212,46 +212,3 @@ def write_csv(path, rows):
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     write_whole(path, text.getvalue())
-
-
-def safe(value):
-    """A cell that no spreadsheet takes for a formula, on one line."""
-    if not isinstance(value, str):
-        return value
-    line = " ".join(value.split())
-    return f"'{line}" if line[:1] in ("=", "+", "-", "@") else line
-
-
-def file_names(students):
-    """A file name for each student: letters, digits, dots and dashes, no two alike, whatever their case."""
-    names, taken = {}, {"grades", "run"}
-    for student in sorted(students):
-        stem = re.sub(r"[^\w.-]+", "_", student).strip("._")[:80] or "student"
-        free = (name for name in chain([stem], (f"{stem}-{n}" for n in count(2))) if name.lower() not in taken)
-        names[student] = next(free)
-        taken.add(names[student].lower())
-    return names
-
-
-def page(sheet):
-    """What a student reads about one notebook."""
-    lines = [f"# {sheet.chapter}: {round(sheet.points, 2):g} of {sheet.of} points", "", f"`{sheet.file}`"]
-    more = sum(mark.of for mark in sheet.marks if mark.state == "to be read")
-    lines += ["", f"Up to {more} points more are for the written answers; your teacher gives them."] if more else []
-    if sheet.problem:
-        return "\n".join([*lines, "", f"The notebook could not be graded: {sheet.problem}."])
-    for mark in sheet.marks:
-        if mark.state == "to be read":
-            lines += ["", f"## {mark.id}: to be read (up to {mark.of} points)", "",
-                      *quoted(mark.text or "nothing written")]
-            continue
-        lines += ["", f"## {mark.id}: {mark.state}, {mark.points:g} of {mark.of} points", ""]
-        lines += [f"- {'ok' if c.passed else 'MISS'}: {c.says}" + (f"\n  {c.miss}" if c.miss else "")
-                  for c in mark.cases] or ([mark.note] if mark.note else [])
-        lines += [f"\nHint: {hint}" for hint in [next((c.hint for c in mark.cases if c.hint), "")] if hint]
-    return "\n".join(lines)
-
-
-def quoted(text):
-    """The lines of a student's text, as a quotation in Markdown."""
-    return [f"> {line}" for line in text.splitlines()]
