@@ -35,6 +35,7 @@ class Case:
     inputs(generator) gives a tuple of tensors, numbers, strings and containers of them; drive(fn, *inputs) runs the
     learner's code and gives the like; expect(*inputs) gives what is right (default: the reference, driven alike).
     atol is relative to the largest number expected, rtol to each. kind is 'value', or 'shape' for shapes and types.
+    central: who misses it has another formula, and keeps at most half of the exercise's points.
     """
     says: str
     inputs: Callable
@@ -44,6 +45,7 @@ class Case:
     rtol: float = 1e-5
     atol: float = 1e-6
     hint: str = ""
+    central: bool = False
 
 
 @dataclass(frozen=True)

@@ -126,9 +126,10 @@ def summary(exercise, tried, outcomes, impure):
     if all(t.unwritten for t in tried):
         return Result(exercise.id, "not started", 0.0)
     touched = "no call came to its end" if all(t.error for t in tried) else next(filter(None, impure), "")
+    another = any(case.central and not o.passed for case, o in zip(exercise.cases, outcomes))
     outcomes = (*outcomes, Outcome(PURITY, not touched, touched))
     passed = sum(o.passed for o in outcomes)
-    score = exercise.points * max(0, passed - 1) / len(exercise.cases)
+    score = exercise.points * min(max(0, passed - 1) / len(exercise.cases), 0.5 if another else 1)
     return Result(exercise.id, "passed" if passed == len(outcomes) else "not passed", score, outcomes)
 
 

@@ -19,6 +19,7 @@ CELL_MAGIC = re.compile(r"\s*%%(\w+)[^\n]*")
 OF_PYTHON = ("time", "prun", "capture")  # cell magics whose cell is Python that stays in the notebook
 NOW = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")  # code that runs where it stands
 SHELL = {"get_ipython", "__name__"}  # names that are there in every cell
+IMPORTS = (ast.Import, ast.ImportFrom)
 BLOCKS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
@@ -49,12 +50,14 @@ def effects(source):
         return Effects(problem=f"is no Python: {words}{where}")
     stored, loaded = _names(code)
     stored, checked = stored | _from_stars(tree), _checked(tree)
-    plain = {name for statement in tree.body for name in _plainly_bound(statement)}
-    imported = {name for s in tree.body if isinstance(s, (ast.Import, ast.ImportFrom)) for name in _plainly_bound(s)}
+    imported, others = set(), set()
+    for statement in tree.body:
+        (imported if isinstance(statement, IMPORTS) else others).update(_plainly_bound(statement))
+    plain = imported | others
     patches, called = _touched(tree)
-    others = {name for s in tree.body if not isinstance(s, (ast.Import, ast.ImportFrom)) for name in _plainly_bound(s)}
-    return Effects(frozenset((stored | plain) - checked), frozenset(plain - checked), frozenset(loaded - checked - SHELL),
-                   frozenset(patches | called) - SHELL, frozenset(patches), frozenset(imported - others))
+    binds, plain, reads = (frozenset(names - checked) for names in (stored | plain, plain, loaded - SHELL))
+    return Effects(binds, plain, reads, frozenset(patches | called) - SHELL, frozenset(patches),
+                   frozenset(imported - others))
 
 
 def parsed(source):
@@ -124,7 +127,7 @@ def _names(code):
 def _plainly_bound(statement):
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         return {statement.name}
-    if isinstance(statement, (ast.Import, ast.ImportFrom)):
+    if isinstance(statement, IMPORTS):
         return {(a.asname or a.name).split(".")[0] for a in statement.names}
     if isinstance(statement, ast.Assign) or isinstance(statement, ast.AnnAssign) and statement.value:
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]

@@ -20,7 +20,7 @@ KEPT_BACK = ("minidiff.exercises.ch", "minidiff.exercises.hidden.")  # modules t
 
 
 def load(config, shell):
-    """Import a chapter, run our set-up cell in the shell, forget the answers. Returns {id: the drivers of its cases}."""
+    """Import a chapter, run our set-up cell in the shell, forget the answers. Returns {id: drivers of its cases}."""
     for name in config["modules"]:
         importlib.import_module(name)
     by_id = {e.id: [case.drive for case in e.cases] for e in core.exercises(config["chapter"]).values()}

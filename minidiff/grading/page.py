@@ -64,7 +64,7 @@ def cell(value):
     """A cell of a table that no spreadsheet takes for a formula, on one line, in no locale for two cells."""
     if not isinstance(value, str):
         return value
-    visible = "".join(c for c in value if unicodedata.category(c) not in ("Cf", "Cs") and (c.isprintable() or c.isspace()))
+    visible = "".join(c for c in value if c.isspace() or c.isprintable())  # a zero-width space is neither
     line = " ".join(visible.split()).replace(";", ",")
     return f"'{line}" if unicodedata.normalize("NFKC", line[:1]).startswith(FORMULA) else line
 

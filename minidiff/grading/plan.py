@@ -38,7 +38,8 @@ class Lesson:
 
 
 def lesson(cells, references):
-    """The Lesson of a chapter. cells: [(source, exercise, 'setup', 'check' or '')]; references: {id: (module, name)}."""
+    """The Lesson of a chapter. cells: [(source, exercise, 'setup', 'check' or '')]; references: {id: [module, name]}.
+    """
     course = {}
     for id, (module, name) in references.items():
         source = f"from {module} import {name}"

@@ -93,7 +93,8 @@ def to_be_read(sheets):
     out = []
     for id, texts in written(sheets).items():
         out += ["", f"## {id}: to be read"]
-        out += [line for student, text in texts.items() if text for line in ("", f"**{plain(student)}**", "", *quoted(text))]
+        out += [line for student, text in texts.items() if text for line in ("", f"**{plain(student)}**", "",
+                                                                             *quoted(text))]
         silent = [student for student, text in texts.items() if not text]
         out += ["", f"Nothing written: {', '.join(map(plain, silent))}."] if silent else []
     return out

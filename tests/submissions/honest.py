@@ -71,7 +71,8 @@ def another_set_up_cell(notebook):
 @honest(Q, RATIO)
 def colab_forms_and_installs(notebook):
     on_top(notebook, "%%capture\n!pip install torch", "try:\n    import google.colab\n    COLAB = True\n"
-           "except ImportError:\n    COLAB = False", "#@title Settings { run: \"auto\" }\nunit = 1.0  #@param {type: \"number\"}")
+           "except ImportError:\n    COLAB = False", 
+           "#@title Settings { run: \"auto\" }\nunit = 1.0  #@param {type: \"number\"}")
     return put(notebook, Q, Q_SAMPLE.replace("(1 - a)", "(unit - a)"))
 
 
@@ -85,7 +86,7 @@ def helpers_below_the_answer(notebook):
 @honest(Q, SNR)
 def a_class_with_all_formulas(notebook):
     lines = Q_SAMPLE.replace("def q_sample(", "def jump(self, ").replace("\n", "\n    ")
-    formulas = f"class Forward:\n    {lines}\n\n    @staticmethod\n    def snr(alpha_bar):\n        return alpha_bar / (1 - alpha_bar)"
+    formulas = f"class Forward:\n    {lines}\n\n    @staticmethod\n    def snr(a):\n        return a / (1 - a)"
     put(notebook, Q, formulas, "forward = Forward()\nq_sample = forward.jump")
     return put(notebook, SNR, "snr = forward.snr")
 
@@ -113,8 +114,8 @@ def settings_that_later_cells_change(notebook):
 def type_hints_and_a_test_of_its_own(notebook):
     answer = ("from __future__ import annotations\nfrom torch import Tensor as Picture\n\n\n"
               + Q_SAMPLE.replace("x0, t, eps, alpha_bar)", "x0: Picture, t: int | Picture, eps, alpha_bar) -> Picture"))
-    return put(notebook, Q, answer + "\n\n\nif __name__ == '__main__':\n    assert q_sample(x0[:2], 3, x0[:2], alpha_bar)"
-               ".shape == x0[:2].shape, 'shape?'\n    print(f'{q_sample!r} is right')")
+    return put(notebook, Q, answer + "\n\n\nif __name__ == '__main__':\n    x = x0[:2]\n"
+               "    assert q_sample(x, 3, x, alpha_bar).shape == x.shape, 'shape?'\n    print(f'{q_sample!r} works')")
 
 
 @honest(Q, SNR)
@@ -133,9 +134,9 @@ def an_answer_that_calls_other_answers(notebook):
 
 @honest(BETAS, SNR)
 def variables_of_the_lesson(notebook):
-    put(notebook, BETAS, "def linear_betas(T=1000, beta_1=1e-4, beta_T=0.02):\n    line = torch.linspace(beta_1, beta_T, T,"
-        " dtype=torch.float64)\n    return as_table(line)")
-    return put(notebook, SNR, "big = (T - 999) * alpha_bar[0]", "def snr(alpha_bar):\n    return big * alpha_bar / (1 - alpha_bar)")
+    put(notebook, BETAS, "def linear_betas(T=1000, beta_1=1e-4, beta_T=0.02):\n"
+        "    return as_table(torch.linspace(beta_1, beta_T, T, dtype=torch.float64))")
+    return put(notebook, SNR, "big = (T - 999) * alpha_bar[0]", "def snr(a):\n    return big * a / (1 - a)")
 
 
 @honest(Q)
@@ -153,8 +154,9 @@ def awaits_and_letters_of_its_own(notebook):
 
 @honest(Q)
 def helpers_in_a_try_and_a_with(notebook):
-    return put(notebook, Q, "import contextlib\ntry:\n    helpers_of_mine\nexcept NameError:\n    with contextlib.suppress(Exception):"
-               "\n        def root(a):\n            return a.sqrt()\nfinally:\n    done = True",
+    return put(notebook, Q, "import contextlib\ntry:\n    helpers_of_mine\nexcept NameError:\n"
+               "    with contextlib.suppress(Exception):\n        def root(a):\n            return a.sqrt()\n"
+               "finally:\n    done = True",
                Q_SAMPLE.replace("(1 - a).sqrt()", "root(1 - a)"))
 
 
