@@ -99,8 +99,8 @@ def test_no_frame_does_anything_but_end_its_own_job(chance):
     while some:
         child, said = Child({}, Limits()), Talk([0, 1, 2], [1, 2])
         child._frames, child._number = queue.Queue(), NUMBERS
-        for frame in [*some, None]:
-            child._frames.put(frame)
+        for sent in [*some, None]:
+            child._frames.put(sent)
         stopped = child._listen(said, time.monotonic() + 9, 9.0, said.frames)
         assert stopped is None or type(stopped) is str
         assert hasattr(child, "ended") or said.stopped is not None  # a surprise ends the process
