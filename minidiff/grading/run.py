@@ -72,10 +72,16 @@ def command(args):
         raise GradingError(f"{out}: cannot be made ({error.strerror})") from None
     seed = random.SystemRandom().randrange(2**31) if args.seed is None else args.seed
     limits = Limits(args.timeout, LIMITS.cpu, args.memory, LIMITS.files)
-    for chapter in sorted({s.chapter for s in found} - {""}):
-        trial(chapter, limits, args.hidden)
-    with tqdm(total=len(found), unit="notebook") as bar:
-        sheets, isolated = grade(found, seed, limits, args.jobs, args.hidden, (folder, out), bar.update)
+    tried = {}
+    try:
+        for chapter in sorted({s.chapter for s in found} - {""}):
+            tried[chapter] = Marker(chapter, seed, limits, args.hidden, (folder, out)).__enter__()
+            trial(tried[chapter], args.hidden)
+        with tqdm(total=len(found), unit="notebook") as bar:
+            sheets, isolated = grade(found, seed, limits, args.jobs, args.hidden, (folder, out), bar.update, tried)
+    finally:
+        for marker in tried.values():
+            marker.__exit__()
     left = write(out, sheets, ignored, seed, sandbox.promises(isolated), args.hidden)
     print(f"{counted(sheets, 'notebook')} of {counted({s.student for s in sheets}, 'student')}, seed {seed}: "
           f"{out / 'grades.csv'}")
@@ -107,23 +113,23 @@ def counted(things, noun):
     return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
 
 
-def trial(chapter, limits, hidden=None):
+def trial(marker, hidden=None):
     """Grade the course's own solution of a chapter, so that a class is not graded where right answers fail.
 
     Raises GradingError: for hidden cases that are wrong or not there, and for limits or a machine with which answers do
     not run.
     """
+    chapter = marker.chapter
     cases, _ = load_hidden(chapter, hidden)
     if hidden and not any(cases.values()):
         raise GradingError(f"{hidden}: no hidden cases for {chapter} there, expected a file {chapter}.py with "
                            "HIDDEN = {id: (Case, ...)}")
     if not solution(chapter).path.exists():
         return
-    with Marker(chapter, 0, limits, hidden) as marker:
-        for mark in marker.sheet(solution(chapter)).marks:
-            if mark.state not in ("passed", "to be read"):
-                raise GradingError(f"{chapter} is not graded: the course's own solution of {mark.id} does not pass "
-                                   f"here ({mark.note}){f': look at the cases in {hidden}' if hidden else ''}")
+    for mark in marker.sheet(solution(chapter)).marks:
+        if mark.state not in ("passed", "to be read"):
+            raise GradingError(f"{chapter} is not graded: the course's own solution of {mark.id} does not pass "
+                               f"here ({mark.note}){f': look at the cases in {hidden}' if hidden else ''}")
 
 
 def solution(chapter):
@@ -131,9 +137,12 @@ def solution(chapter):
     return Submission("solution", chapter, ROOT / "solutions" / f"{notebooks()[chapter]}.ipynb")
 
 
-def grade(found, seed, limits=LIMITS, jobs=2, hidden=None, hide=(), done=lambda: None):
-    """The sheets of some submissions, in their order, and whether all answers ran isolated."""
-    sheets, isolated, local, markers = {}, [], threading.local(), []
+def grade(found, seed, limits=LIMITS, jobs=2, hidden=None, hide=(), done=lambda: None, tried=None):
+    """The sheets of some submissions, in their order, and whether all answers ran isolated.
+
+    tried: {chapter: a Marker that has begun}, each of which one thread takes over.
+    """
+    sheets, isolated, local, markers, tried = {}, [], threading.local(), [], {} if tried is None else tried
 
     def close(marker):
         marker.__exit__()
@@ -146,7 +155,7 @@ def grade(found, seed, limits=LIMITS, jobs=2, hidden=None, hide=(), done=lambda:
             if known is not None:
                 markers.remove(known)
                 close(known)
-            local.marker = Marker(chapter, seed, limits, hidden, hide).__enter__()
+            local.marker = tried.pop(chapter, None) or Marker(chapter, seed, limits, hidden, hide).__enter__()
             markers.append(local.marker)
         return local.marker
 
