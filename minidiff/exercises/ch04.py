@@ -185,7 +185,7 @@ WALK_UP = Exercise(
              lambda g: (randn(g, 2, 16, 3, 3), skips_of(g, 2, (8, 16), (6, 3)), randn(g, 2, 7), (8, 16)), climb),
         Case("hands the context to every stage",
              lambda g: (randn(g, 2, 8, 2, 2), skips_of(g, 2, (8, 8), (4, 2)), randn(g, 2, 6), (8, 8), 2,
-                        randn(g, 2, 3, 5)), climb, hint="layer(h, vector, context)"),
+                        randn(g, 2, 3, 5)), climb, hint="layer(h, vector, context)", central=True),
     ),
     hints=("give the skips numbers: on the way down 1 2 | 3 4; which one belongs to the first stage on the way up?",
            "a list of which you always take the last: skips.pop()"))
@@ -247,9 +247,10 @@ ANCESTRAL = Exercise(
     id="ch04.ancestral", title="The ancestral walk", reference=ancestral, points=4, minutes=20, difficulty="medium",
     cases=(
         Case("draws noise in every step but the last", lambda g: start(g, [20, 16, 11, 4, 0]), draws_of_walk,
-             hint="call `step` with eta=1.0 and the generator: its step to s = 0 draws nothing, as the variance is 0"),
+             hint="call `step` with eta=1.0 and the generator: its step to s = 0 draws nothing, as the variance is 0",
+             central=True),
         Case("walks through every step to the picture", lambda g: start(g, list(range(20, -1, -1))), walk,
-             hint="ask the denoiser at (x, t), then take one step from t to s, and go on from there"),
+             hint="ask the denoiser at (x, t), then take one step from t to s, and go on from there", central=True),
         Case("walks over pairs (t, s) that are far apart", lambda g: start(g, [20, 13, 6, 5, 0]), walk,
              hint="zip(times[:-1], times[1:]) gives the pairs; s is not t - 1"),
         Case("can start in the middle", lambda g: start(g, [11, 7, 0], B=4), walk),

@@ -81,7 +81,7 @@ KID = Exercise(
         Case("compares two sets of equal size", lambda g: (randn(g, 12, 5), randn(g, 12, 5) + 1),
              hint="(x . y / D + 1)^3, and 2 times the mean over the cross pairs"),
         Case("compares two sets of different size", lambda g: (randn(g, 9, 4), 2 * randn(g, 14, 4)),
-             hint="each set has its own number of pairs: n (n - 1) and m (m - 1)"),
+             hint="each set has its own number of pairs: n (n - 1) and m (m - 1)", central=True),
         Case("leaves out each row's product with itself", lambda g: (3 * randn(g, 2, 3), 3 * randn(g, 2, 3)),
              hint="k.sum() - k.trace() over n (n - 1) pairs"),
         Case("keeps all cross pairs, the diagonal too", lambda g: (randn(g, 3, 6), randn(g, 3, 6) - 2),

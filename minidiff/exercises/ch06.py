@@ -139,7 +139,7 @@ LOSS_WEIGHT = Exercise(
         Case("v,", levels("min-snr", "v"), weigh,
              hint="d = alpha B - sigma A, and A and B are functions of alpha and sigma"),
         Case("or a mixture on a path that keeps no variance", lambda g: (
-            uniform(g, 0.2, 0.9, 5), uniform(g, 0.3, 2, 5), "min-snr, gamma 2", "mixed"), weigh),
+            uniform(g, 0.2, 0.9, 5), uniform(g, 0.3, 2, 5), "min-snr, gamma 2", "mixed"), weigh, central=True),
         Case("takes other weights: the function gets the SNR, (alpha / sigma)^2", lambda g: (
             torch.cat([levels("root", "x0")(g)[0], torch.tensor([1e-3]).double()]), torch.ones(7).double(), "root",
             "x0"), weigh,
@@ -231,9 +231,10 @@ HYBRID_LOSS = Exercise(
              hint="the first half of the channels is the noise, the second is the mix: chunk(2, dim=1)"),
         Case("the noise learns from L_simple alone", hybrid_inputs(5, 1, 4, 4), expect=simple_pull,
              drive=lambda fn, *given: pull(fn, *given, vlb_weight=1.0)[:2],
-             hint="hand eps_hat.detach() to the bound, so that no gradient passes through it"),
+             hint="hand eps_hat.detach() to the bound, so that no gradient passes through it", central=True),
         Case("the variance learns from the bound", hybrid_inputs(5, 1, 4, 4),
-             lambda fn, *given: pull(fn, *given, vlb_weight=1.0)[2:], hint="detach the noise, not the mix"),
+             lambda fn, *given: pull(fn, *given, vlb_weight=1.0)[2:], hint="detach the noise, not the mix",
+             central=True),
         Case("step 1 has its decoder", hybrid_inputs(3, 1, 4, 4, t=1),
              lambda fn, *given: pull(fn, *given, vlb_weight=1.0)),
         Case("gives one number, like x0", hybrid_inputs(2, 1, 3, 3), value, kind="shape", rtol=1e-4),

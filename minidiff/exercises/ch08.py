@@ -76,7 +76,8 @@ LAMBDA_GRID = Exercise(
     cases=(
         Case("cuts lambda in equal steps",
              lambda g: ("vp", 7, *uniform(g, 1, 0.8, 1.0).tolist(), *uniform(g, 1, 0.001, 0.01).tolist()), grid_of,
-             hint="torch.linspace between lambda_of(path, first) and lambda_of(path, last), then time_of"),
+             hint="torch.linspace between lambda_of(path, first) and lambda_of(path, last), then time_of",
+             central=True),
         Case("does so on another path", lambda g: ("cosine", 5, *[float(u) for u in pair(g)]), grid_of),
         Case("does so where the noise level is the time itself", lambda g: ("ve", 12, *[float(u) for u in pair(g)]),
              grid_of, hint="there the times fall by a constant factor"),
@@ -123,7 +124,7 @@ DPM2_STEP = Exercise(
         Case("takes the picture of the middle for the whole step", lambda g: walker(g, "vp", "x0"), two_asks,
              hint="two steps of exponential_step, both from x and t: one to the middle, one to s"),
         Case("takes the noise of the middle for the whole step", lambda g: walker(g, "vp", "eps"), two_asks,
-             hint="denoiser(...)[ANSWER[form]] is the answer that the form carries on"),
+             hint="denoiser(...)[ANSWER[form]] is the answer that the form carries on", central=True),
         Case("does so on another path", lambda g: walker(g, "cosine", "x0", B=1), two_asks),
         Case("does so where alpha = 1", lambda g: walker(g, "ve", "eps", B=3), two_asks),
         Case("asks once, in the middle", lambda g: walker(g, "vp", "x0", B=2),
@@ -152,7 +153,7 @@ VALUE_2M = Exercise(
         Case("takes steps of different width", lambda g: past(g, 2, (1, 2, 3), gaps=(0.1, 3.0)), value_of,
              hint="two widths: lam_s - lam for the step ahead, lam - lam_before for the one behind"),
         Case("uses the newest two of a longer past", lambda g: past(g, 4, (3, 3)), value_of,
-             hint="past[0] is the newest"),
+             hint="past[0] is the newest", central=True),
         Case("answers the newest where both agree",
              lambda g: (lambda lams, answers, lam_s: (lams, [answers[0]] * 2, lam_s))(*past(g, 2, (5, 2))), value_of),
         Case("keeps float32", lambda g: (lambda lams, answers, lam_s: (lams, [a.float() for a in answers], lam_s))(

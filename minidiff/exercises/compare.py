@@ -77,9 +77,10 @@ def copied(value):
     return value
 
 
-def _wrong_kind(got, expected):
+def _wrong_kind(got, expected, words=""):
+    """words: what was expected, where that says more than its kind."""
     missing = ": is a `return` missing?" if got is None else ""
-    return f"gives {kind_of(got)}, expected {kind_of(expected)}{missing}"
+    return f"gives {kind_of(got)}, expected {words or kind_of(expected)}{missing}"
 
 
 def _exact(got, expected):
@@ -89,7 +90,7 @@ def _exact(got, expected):
             return _wrong_kind(got, bool(expected))
         return "" if value == expected else f"gives {value}, expected {bool(expected)}"
     if type(got) is not type(expected):
-        return _wrong_kind(got, expected)
+        return _wrong_kind(got, expected, expected)
     return "" if got == expected else f"gives {got[:40]!r}, expected {expected!r}"
 
 

@@ -35,7 +35,8 @@ class Case:
     inputs(generator) gives a tuple of tensors, numbers, strings and containers of them; drive(fn, *inputs) runs the
     learner's code and gives the like; expect(*inputs) gives what is right (default: the reference, driven alike).
     atol is relative to the largest number expected, rtol to each; by default so small that an answer which computes one
-    precision lower misses. kind is 'value', or 'shape' for shapes and types.
+    precision lower misses. kind is 'value', or 'shape' for shapes and types. central: who misses it has another
+    formula, and keeps at most half of the exercise's points.
     """
     says: str
     inputs: Callable
@@ -45,6 +46,7 @@ class Case:
     rtol: float | None = None
     atol: float | None = None
     hint: str = ""
+    central: bool = False
 
 
 @dataclass(frozen=True)

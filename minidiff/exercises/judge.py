@@ -17,6 +17,7 @@ import torch
 
 from minidiff.exercises.compare import copied, difference, kind_of, same
 
+MISS, TEXT = 400, 80  # characters of a sentence about a miss, and of an exception's own words in it
 RAISED = "stops with"  # how the sentence about an exception begins
 PURITY = "leaves its inputs and the global random state alone"
 
@@ -93,8 +94,8 @@ def verdict(exercise, index, tried, expected):
         miss = tried.error or difference(tried.value, expected, case.rtol, case.atol)
     except Exception as problem:  # torch and numpy have kinds of values that refuse every question
         miss = f"gives {kind_of(tried.value)} that cannot be compared ({type(problem).__name__})"
-    stopped = tried.error and not tried.error.startswith(RAISED)  # by a limit: a hint about values says nothing then
-    return Outcome(case.says, not miss, miss, case.hint if miss and not stopped else "")
+    valued = not tried.error and tried.value is not None  # else a hint about values says nothing
+    return Outcome(case.says, not miss, miss[:MISS], case.hint if miss and valued else "")
 
 
 def impurity(exercise, index, tried, inputs):
@@ -125,9 +126,10 @@ def summary(exercise, tried, outcomes, impure):
     if all(t.unwritten for t in tried):
         return Result(exercise.id, "not started", 0.0)
     touched = "no call came to its end" if all(t.error for t in tried) else next(filter(None, impure), "")
+    another = any(case.central and not o.passed for case, o in zip(exercise.cases, outcomes))
     outcomes = (*outcomes, Outcome(PURITY, not touched, touched))
     passed = sum(o.passed for o in outcomes)
-    score = exercise.points * max(0, passed - 1) / len(exercise.cases)
+    score = exercise.points * min(max(0, passed - 1) / len(exercise.cases), 0.5 if another else 1)
     return Result(exercise.id, "passed" if passed == len(outcomes) else "not passed", score, outcomes)
 
 
@@ -199,5 +201,5 @@ def sentence(problem, fn=None):
     except Exception:  # an exception of the learner's own whose __str__ fails
         text = ""
     text = re.sub(r" at 0x[0-9a-fA-F]+", "", text)
-    text = f": {text[:110]}{'...' if len(text) > 110 else ''}" if text else ""
+    text = f": {text[:TEXT]}{'...' if len(text) > TEXT else ''}" if text else ""
     return f"{RAISED} {type(problem).__name__}{text}" + (f" (line {line} of the cell)" if line else "")

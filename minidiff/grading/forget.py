@@ -4,23 +4,23 @@ A chapter is loaded whole, for its modules and for the drivers of its cases; the
 exercise goes, and `hide` empties minidiff's own answer to the one exercise that is asked for.
 """
 
-import contextlib
 import gc
 import importlib
 import importlib.util
 import inspect
-import io
 import sys
 import types
 from pathlib import Path
 
 from minidiff.exercises import core
+from minidiff.grading.shell import run_cell
 
+SETUP = 60.0  # seconds for the set-up cell
 KEPT_BACK = ("minidiff.exercises.ch", "minidiff.exercises.hidden.")  # modules that know the answers
 
 
-def load(config):
-    """Import a chapter, keep the drivers of its cases and our set-up cell's names, and forget the answers."""
+def load(config, shell):
+    """Import a chapter, run our set-up cell in the shell, forget the answers. Returns {id: drivers of its cases}."""
     for name in config["modules"]:
         importlib.import_module(name)
     by_id = {e.id: [case.drive for case in e.cases] for e in core.exercises(config["chapter"]).values()}
@@ -37,11 +37,12 @@ def load(config):
         kept = needed.get(id(vars(module)), ())
         for name in [n for n in vars(module) if not n.startswith("__") and n not in kept]:
             delattr(module, name)
-    space = {"__name__": "__main__"}
-    with contextlib.redirect_stderr(io.StringIO()):
-        exec(config["setup"], space)
-    space |= {"answer": lambda id, fn: fn, "check": lambda id, fn, seed=0: None, "hint": lambda id: None,
-              "progress": lambda: None, "display": lambda *objects, **options: None}
+    vars(core).update({"answer": lambda id, fn: fn, "check": lambda id, fn, seed=0: None, "hint": lambda id: None,
+                       "progress": lambda: None})
+    shell.user_ns["display"] = lambda *objects, **options: None
+    problem = run_cell(shell, config["setup"], SETUP)
+    if problem:
+        raise problem
     for name in [n for n in sys.modules if n.startswith((*KEPT_BACK, "minidiff.grading"))]:
         module = sys.modules.pop(name)
         parent, _, leaf = name.rpartition(".")
@@ -49,7 +50,7 @@ def load(config):
     sys.meta_path.insert(0, KeepsBack())
     gc.collect()
     gc.freeze()
-    return by_id, space
+    return by_id
 
 
 class KeepsBack:

@@ -1,18 +1,23 @@
 """Marks for one notebook: what it answers, what its answers give, and what a right answer would have given."""
 
 import importlib.util
+import os
 import threading
 import tomllib
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+import matplotlib
+import nbformat
+
 import minidiff
 from minidiff.exercises.core import Case, chapters, exercises
-from minidiff.exercises.judge import Attempt, Outcome, expected_of, impurity, inputs_of, summary, verdict
-from minidiff.grading import answers
+from minidiff.exercises.judge import RAISED, expected_of, impurity, inputs_of, summary, verdict
 from minidiff.grading.notebook import WRITE_HERE, exercise_of, tags
-from minidiff.grading.nursery import Limits, Nursery
+from minidiff.grading.nursery import Limits, Notebook, Nursery
+from minidiff.grading.submissions import readable
+from minidiff.grading.talk import Reading
 
 PACKAGE = Path(minidiff.__file__).resolve().parent
 ROOT = PACKAGE.parent
@@ -33,7 +38,7 @@ class Mark:
     note: str = ""
     cases: tuple = ()
     text: str = ""
-    canonical: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,17 +124,17 @@ class Marker:
         with JUDGING:
             self.expected = {id: [expected_of(e, i, x) for i, x in enumerate(self.inputs[id])]
                              for id, e in self.exercises.items()}
-        self.ours = answers.read(ROOT / "chapters" / f"{notebooks()[chapter]}.ipynb")
-        self.stubs = {cell.exercise: cell.source.strip() for cell in self.ours if cell.kind == "code"}
-        self.lesson = {code.source for code in answers.parsed(self.ours) if not code.exercise}
-        self.references = {e.reference.__name__: e.reference.__module__ for known in notebooks() if known <= chapter
-                           for e in exercises(known).values()}
-        folders = [PACKAGE, *(ROOT / name for name in (".git", "solutions", "tests")), *map(Path, hide),
-                   *([Path(hidden)] if hidden else [])]
-        config = {"chapter": chapter, "modules": loaded_by(chapter), "setup": self.setup(), "hidden": files,
-                  "hide": [str(f.resolve()) for f in folders if f.is_dir()], "user": list(user) if user else None,
-                  "references": {id: [e.reference.__module__, e.reference.__name__]
-                                 for id, e in self.exercises.items()}}
+        cells = read_own(chapter).cells
+        references = {id: [e.reference.__module__, e.reference.__name__] for id, e in self.exercises.items()}
+        away = [PACKAGE, *(ROOT / name for name in (".git", "solutions", "tests")), *map(Path, hide),
+                *([Path(hidden)] if hidden else [])]
+        data = [ROOT / "checkpoints", ROOT / "datasets", ROOT / "benchmarks", matplotlib.get_cachedir(),
+                os.environ.get("MINIDIFF_DATA", "")]
+        config = {"chapter": chapter, "modules": loaded_by(chapter), "hidden": files, "references": references,
+                  "setup": next(c.source for c in cells if "setup" in tags(c)),
+                  "lesson": [_lesson_cell(c) for c in cells if c.cell_type == "code"],
+                  "written": [id for id, _ in manual(chapter)], "user": list(user) if user else None,
+                  "hide": [str(f.resolve()) for f in away if f.is_dir()], "course": [str(d) for d in data if d]}
         self.nursery = Nursery(config, limits) if fork is None else Nursery(config, limits, fork=fork)
 
     def __enter__(self):
@@ -139,43 +144,40 @@ class Marker:
     def __exit__(self, *exception):
         self.nursery.__exit__(*exception)
 
-    def setup(self):
-        """Our copy of the chapter's set-up cell: its first code cell."""
-        return next(cell.source for cell in self.ours if cell.kind == "code")
-
-    def sheet(self, submission):
-        """All marks of a submission. Raises nothing for what a file holds."""
-        say = (submission.student, submission.chapter, answers.readable(submission.path.name))
-        try:
-            cells = answers.read(submission.path)
-        except (answers.Unreadable, OSError) as error:
-            marks = [Mark(id, "missing", 0.0, e.points, "the notebook could not be read")
-                     for id, e in self.exercises.items()]
-            return Sheet(*say, tuple(marks), str(error) if isinstance(error, answers.Unreadable) else "unreadable file")
-        codes = answers.parsed(cells)
-        marks = [self.mark(codes, id) for id in self.exercises]
-        marks += [_to_be_read(cells, id, points) for id, points in manual(self.chapter)]
+    def sheet(self, submission, only=None):
+        """All marks of a submission, or those of the exercises `only`. Raises nothing for what a file holds."""
+        say = (submission.student, submission.chapter, readable(submission.path.name))
+        asked = [id for id in self.exercises if only is None or id in only]
+        reading = Reading(problem=submission.problem) if submission.problem else self.nursery.read(submission.path)
+        if reading.problem:
+            marks = [Mark(id, "missing", 0.0, self.exercises[id].points, "the notebook could not be read")
+                     for id in asked]
+            return Sheet(*say, tuple(marks), reading.problem)
+        notebook = Notebook(reading.cells, self.nursery.limits.timeout)
+        marks = [self.mark(notebook, id, reading.answers[id]) for id in asked]
+        marks += [_to_be_read(reading.written[id], id, points) for id, points in manual(self.chapter) if only is None]
         return Sheet(*say, tuple(marks))
 
-    def mark(self, codes, id):
-        """The mark of one exercise in a notebook's code cells."""
-        exercise, name = self.exercises[id], id.split(".")[1]
-        found = answers.find(codes, id, self.lesson)
-        if found is None:
-            return Mark(id, "missing", 0.0, exercise.points, f"no cell defines {name}")
-        if found.problem:
-            return Mark(id, "not passed", 0.0, exercise.points, f"the cell {found.problem}")
-        if found.source.strip() == self.stubs.get(id):
-            return Mark(id, "not started", 0.0, exercise.points)
-        references = {n: m for n, m in self.references.items() if n != name}
-        try:
-            code = answers.pull(codes + answers.parsed(self.ours), found, id, references)
-        except RecursionError:
-            return Mark(id, "not passed", 0.0, exercise.points, "the cell is nested too deeply to be read")
-        tried = self.nursery.attempts(id, name, code, self.inputs[id])
-        return self.judged(id, tried, answers.canonical(found.source))
+    def mark(self, notebook, id, found):
+        """The mark of one exercise. found: what a Reading says of it.
 
-    def judged(self, id, tried, canonical=""):
+        The cells that an answer needs are found by the names that it reads. Where that earns less than all points, all
+        cells of the student above it are run as well, and the better mark counts.
+        """
+        points = self.exercises[id].points
+        if found["state"] != "found":
+            state = "not passed" if found["state"] == "broken" else found["state"]
+            return Mark(id, state, 0.0, points, found["note"])
+        marks = []
+        for run in found["runs"]:
+            tried = self.nursery.attempts(id, notebook, found["at"], run, self.inputs[id])
+            marks.append(self.judged(id, tried, found["digest"]))
+            ended = any(t.error and not t.error.startswith((RAISED, "the cell " + RAISED)) for t in tried)
+            if ended or marks[-1].state != "not passed":
+                break
+        return max(marks, key=lambda mark: mark.points)
+
+    def judged(self, id, tried, digest=""):
         """The mark for the attempts of an answer."""
         exercise = self.exercises[id]
         outcomes = [verdict(exercise, i, t, self.expected[id][i]) for i, t in enumerate(tried)]
@@ -187,7 +189,7 @@ class Marker:
         note = next((o.miss for o in result.cases if o.miss), "")
         cases = tuple(replace(o, hint="" if self.public[id] <= i < len(exercise.cases) else o.hint)
                       for i, o in enumerate(result.cases))
-        return Mark(id, result.state, round(result.score, 2), exercise.points, note, cases, "", canonical)
+        return Mark(id, result.state, round(result.score, 2), exercise.points, note, cases, "", digest)
 
 
 def loaded_by(chapter):
@@ -203,12 +205,20 @@ def loaded_by(chapter):
 @cache
 def manual(chapter):
     """The written questions of a chapter, [(id, points)], in the order of the notebook."""
-    import nbformat
-    notebook = nbformat.read(ROOT / "chapters" / f"{notebooks()[chapter]}.ipynb", as_version=4)
-    return [(exercise_of(c), c.metadata.minidiff.points) for c in notebook.cells if "manual" in tags(c)]
+    return [(exercise_of(c), c.metadata.minidiff.points) for c in read_own(chapter).cells if "manual" in tags(c)]
 
 
-def _to_be_read(cells, id, points):
-    text = answers.written(cells, id)
+@cache
+def read_own(chapter):
+    """The notebook in chapters/ of 'ch01'."""
+    return nbformat.read(ROOT / "chapters" / f"{notebooks()[chapter]}.ipynb", as_version=4)
+
+
+def _lesson_cell(cell):
+    kind = next((tag for tag in ("setup", "check") if tag in tags(cell)), "")
+    return [cell.source, exercise_of(cell), kind]
+
+
+def _to_be_read(text, id, points):
     untouched = text is None or text.strip() in ("", WRITE_HERE)
     return Mark(id, "to be read", 0.0, points, "nothing written" if untouched else "", (), "" if untouched else text)

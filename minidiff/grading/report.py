@@ -9,7 +9,8 @@ from matplotlib.ticker import MaxNLocator
 
 from minidiff.grading import answers
 from minidiff.grading.mark import GradingError, notebooks
-from minidiff.grading.run import counted, quoted, solution
+from minidiff.grading.page import plain, quoted
+from minidiff.grading.run import counted, solution
 from minidiff.plotting import DATA, FIXED, LEARNED, use_house_style
 from minidiff.training.checkpoint import write_whole
 
@@ -37,7 +38,7 @@ def command(args):
                   for s in json.loads((args.out / f"{name}.json").read_text(encoding="utf-8"))]
     except (OSError, ValueError, KeyError):
         raise GradingError(f"{args.out}: no marks there; `python -m minidiff.grading run` writes them") from None
-    for chapter in sorted({s["chapter"] for s in sheets}):
+    for chapter in sorted({s["chapter"] for s in sheets} - {""}):
         own = [s for s in sheets if s["chapter"] == chapter]
         head, *said = lines(chapter, own)
         page = args.out / f"report-{chapter}"
@@ -62,7 +63,8 @@ def lines(chapter, sheets, shown=None):
     groups, usual = alike(sheets, own_answers(chapter))
     if groups or usual:
         out += ["", "The same up to names and comments (a fact, not a verdict):", ""]
-    out += [f"- {', '.join(students[:-1])} and {students[-1]}: {', '.join(ids)}" for students, ids in groups[:shown]]
+    out += [plain(f"- {', '.join(students[:-1])} and {students[-1]}: {', '.join(ids)}")
+            for students, ids in groups[:shown]]
     out += [f"- and {counted(groups[shown:], 'group')} more"] if shown is not None and len(groups) > shown else []
     return out + [f"- {id}: {len(students)} students{', as in solutions/' if own else ''}"
                   for id, students, own in usual]
@@ -91,9 +93,10 @@ def to_be_read(sheets):
     out = []
     for id, texts in written(sheets).items():
         out += ["", f"## {id}: to be read"]
-        out += [line for student, text in texts.items() if text for line in ("", f"**{student}**", "", *quoted(text))]
+        out += [line for student, text in texts.items() if text for line in ("", f"**{plain(student)}**", "",
+                                                                             *quoted(text))]
         silent = [student for student, text in texts.items() if not text]
-        out += ["", f"Nothing written: {', '.join(silent)}."] if silent else []
+        out += ["", f"Nothing written: {', '.join(map(plain, silent))}."] if silent else []
     return out
 
 
@@ -105,8 +108,8 @@ def alike(sheets, own=()):
     by_text, groups = defaultdict(list), defaultdict(list)
     for sheet in sheets:
         for mark in sheet["marks"]:
-            if mark["canonical"]:
-                by_text[mark["id"], mark["canonical"]].append(sheet["student"])
+            if mark["digest"]:
+                by_text[mark["id"], mark["digest"]].append(sheet["student"])
     for (id, _), students in by_text.items():
         if 2 <= len(students) <= FEW:
             groups[tuple(sorted(students))].append(id)
@@ -117,7 +120,7 @@ def alike(sheets, own=()):
 def own_answers(chapter):
     """The texts of the course's own answers, as `alike` compares them."""
     cells = answers.read(solution(chapter).path) if chapter in notebooks() else []
-    return {answers.canonical(cell.source) for cell in cells if cell.kind == "code" and cell.exercise}
+    return {answers.digest(cell.source) for cell in cells if cell.kind == "code" and cell.exercise}
 
 
 def draw(sheets, chapter, path):

@@ -6,19 +6,18 @@ import io
 import json
 import math
 import random
-import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from itertools import chain, count
 from pathlib import Path
 
 from tqdm import tqdm
 
-from minidiff.grading import answers, sandbox, wire
+from minidiff.grading import answers, plan, sandbox, wire
 from minidiff.grading.mark import ROOT, GradingError, Marker, Sheet, hidden_files, load_hidden, notebooks
 from minidiff.grading.nursery import CALLS, Limits
-from minidiff.grading.submissions import Submission, collect
+from minidiff.grading.page import cell, file_names, page
+from minidiff.grading.submissions import Submission, collect, readable
 from minidiff.training.checkpoint import write_whole
 
 LIMITS = Limits()
@@ -34,7 +33,7 @@ neither is listed at the end. Only the answers of a notebook run, each in a proc
   processes          {sandbox.PROCESSES} at a time (Linux), all ended with the answer; one thread for torch
   network            none where isolated
   returned values    {wire.LIMIT >> 20} MB of tensors and arrays, {wire.ITEMS:,} values in lists
-  a notebook         {answers.BYTES >> 20} MB, {answers.SOURCE:,} characters in one cell
+  a notebook         {answers.BYTES >> 20} MB, {plan.SOURCE:,} characters in one cell
 
 Isolated is an answer on Linux where the kernel allows unprivileged name spaces; OUT/run.json says whether it was. A
 system without fork (Windows) keeps the wall clock alone. Student code still runs as your user: where you do not trust
@@ -73,10 +72,16 @@ def command(args):
         raise GradingError(f"{out}: cannot be made ({error.strerror})") from None
     seed = random.SystemRandom().randrange(2**31) if args.seed is None else args.seed
     limits = Limits(args.timeout, LIMITS.cpu, args.memory, LIMITS.files)
-    for chapter in sorted({s.chapter for s in found}):
-        trial(chapter, limits, args.hidden)
-    with tqdm(total=len(found), unit="notebook") as bar:
-        sheets, isolated = grade(found, seed, limits, args.jobs, args.hidden, (folder, out), bar.update)
+    tried = {}
+    try:
+        for chapter in sorted({s.chapter for s in found} - {""}):
+            tried[chapter] = Marker(chapter, seed, limits, args.hidden, (folder, out)).__enter__()
+            trial(tried[chapter], args.hidden)
+        with tqdm(total=len(found), unit="notebook") as bar:
+            sheets, isolated = grade(found, seed, limits, args.jobs, args.hidden, (folder, out), bar.update, tried)
+    finally:
+        for marker in tried.values():
+            marker.__exit__()
     left = write(out, sheets, ignored, seed, sandbox.promises(isolated), args.hidden)
     print(f"{counted(sheets, 'notebook')} of {counted({s.student for s in sheets}, 'student')}, seed {seed}: "
           f"{out / 'grades.csv'}")
@@ -108,23 +113,23 @@ def counted(things, noun):
     return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
 
 
-def trial(chapter, limits, hidden=None):
+def trial(marker, hidden=None):
     """Grade the course's own solution of a chapter, so that a class is not graded where right answers fail.
 
     Raises GradingError: for hidden cases that are wrong or not there, and for limits or a machine with which answers do
     not run.
     """
+    chapter = marker.chapter
     cases, _ = load_hidden(chapter, hidden)
     if hidden and not any(cases.values()):
         raise GradingError(f"{hidden}: no hidden cases for {chapter} there, expected a file {chapter}.py with "
                            "HIDDEN = {id: (Case, ...)}")
     if not solution(chapter).path.exists():
         return
-    with Marker(chapter, 0, limits, hidden) as marker:
-        for mark in marker.sheet(solution(chapter)).marks:
-            if mark.state not in ("passed", "to be read"):
-                raise GradingError(f"{chapter} is not graded: the course's own solution of {mark.id} does not pass "
-                                   f"here ({mark.note}){f': look at the cases in {hidden}' if hidden else ''}")
+    for mark in marker.sheet(solution(chapter)).marks:
+        if mark.state not in ("passed", "to be read"):
+            raise GradingError(f"{chapter} is not graded: the course's own solution of {mark.id} does not pass "
+                               f"here ({mark.note}){f': look at the cases in {hidden}' if hidden else ''}")
 
 
 def solution(chapter):
@@ -132,9 +137,12 @@ def solution(chapter):
     return Submission("solution", chapter, ROOT / "solutions" / f"{notebooks()[chapter]}.ipynb")
 
 
-def grade(found, seed, limits=LIMITS, jobs=2, hidden=None, hide=(), done=lambda: None):
-    """The sheets of some submissions, in their order, and whether all answers ran isolated."""
-    sheets, isolated, local, markers = {}, [], threading.local(), []
+def grade(found, seed, limits=LIMITS, jobs=2, hidden=None, hide=(), done=lambda: None, tried=None):
+    """The sheets of some submissions, in their order, and whether all answers ran isolated.
+
+    tried: {chapter: a Marker that has begun}, each of which one thread takes over.
+    """
+    sheets, isolated, local, markers, tried = {}, [], threading.local(), [], {} if tried is None else tried
 
     def close(marker):
         marker.__exit__()
@@ -147,16 +155,17 @@ def grade(found, seed, limits=LIMITS, jobs=2, hidden=None, hide=(), done=lambda:
             if known is not None:
                 markers.remove(known)
                 close(known)
-            local.marker = Marker(chapter, seed, limits, hidden, hide).__enter__()
+            local.marker = tried.pop(chapter, None) or Marker(chapter, seed, limits, hidden, hide).__enter__()
             markers.append(local.marker)
         return local.marker
 
     def one(submission):
+        say = submission.student, submission.chapter, readable(submission.path.name), ()
         try:
-            sheets[submission] = marker_of(submission.chapter).sheet(submission)
+            sheets[submission] = marker_of(submission.chapter).sheet(submission) if submission.chapter else Sheet(
+                *say, submission.problem)
         except Exception as error:  # one notebook never stops a class
-            sheets[submission] = Sheet(submission.student, submission.chapter, submission.path.name, (),
-                                       f"the grader failed on this file ({type(error).__name__})")
+            sheets[submission] = Sheet(*say, f"the grader failed on this file ({type(error).__name__})")
         done()
 
     pool = ThreadPoolExecutor(jobs)
@@ -172,7 +181,7 @@ def grade(found, seed, limits=LIMITS, jobs=2, hidden=None, hide=(), done=lambda:
 
 def write(out, sheets, ignored, seed, promises, hidden=None):
     """Write grades.csv, run.json, and for each student a .json and a .md. Returns the pages there of earlier runs."""
-    columns = sorted({m.id: None for s in sheets for m in s.marks})
+    columns = sorted({m.id for s in sheets for m in s.marks})
     rows = [["student", "chapter", "file", "points", "of", "state", "note"]
             + [f"{c} {what}" for c in columns for what in ("points", "state", "note")]]
     for sheet in sheets:
@@ -180,7 +189,7 @@ def write(out, sheets, ignored, seed, promises, hidden=None):
         row = [sheet.student, sheet.chapter, sheet.file, round(sheet.points, 2), sheet.of, sheet.state, sheet.problem]
         for c in columns:
             row += [marks[c].points, marks[c].state, marks[c].note] if c in marks else ["", "", ""]
-        rows.append([safe(value) for value in row])
+        rows.append([cell(value) for value in row])
     write_csv(out / "grades.csv", rows)
     names = file_names({s.student for s in sheets})
     left = of_earlier_runs(out, names)
@@ -191,7 +200,7 @@ def write(out, sheets, ignored, seed, promises, hidden=None):
         own = [s for s in sheets if s.student == student]
         write_whole(out / f"{name}.json", json.dumps([asdict(s) | {"points": s.points, "of": s.of, "state": s.state}
                                                       for s in own], indent=1))
-        write_whole(out / f"{name}.md", "\n\n".join(page(s) for s in own) + f"\n\n---\n{promises}\n")
+        write_whole(out / f"{name}.md", "\n\n".join(map(page, own)) + "\n")
     return left + sorted(file.name for file in out.glob("report-ch[0-9][0-9].*"))
 
 
@@ -212,46 +221,3 @@ def write_csv(path, rows):
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     write_whole(path, text.getvalue())
-
-
-def safe(value):
-    """A cell that no spreadsheet takes for a formula, on one line."""
-    if not isinstance(value, str):
-        return value
-    line = " ".join(value.split())
-    return f"'{line}" if line[:1] in ("=", "+", "-", "@") else line
-
-
-def file_names(students):
-    """A file name for each student: letters, digits, dots and dashes, no two alike, whatever their case."""
-    names, taken = {}, {"grades", "run"}
-    for student in sorted(students):
-        stem = re.sub(r"[^\w.-]+", "_", student).strip("._")[:80] or "student"
-        free = (name for name in chain([stem], (f"{stem}-{n}" for n in count(2))) if name.lower() not in taken)
-        names[student] = next(free)
-        taken.add(names[student].lower())
-    return names
-
-
-def page(sheet):
-    """What a student reads about one notebook."""
-    lines = [f"# {sheet.chapter}: {round(sheet.points, 2):g} of {sheet.of} points", "", f"`{sheet.file}`"]
-    more = sum(mark.of for mark in sheet.marks if mark.state == "to be read")
-    lines += ["", f"Up to {more} points more are for the written answers; your teacher gives them."] if more else []
-    if sheet.problem:
-        return "\n".join([*lines, "", f"The notebook could not be graded: {sheet.problem}."])
-    for mark in sheet.marks:
-        if mark.state == "to be read":
-            lines += ["", f"## {mark.id}: to be read (up to {mark.of} points)", "",
-                      *quoted(mark.text or "nothing written")]
-            continue
-        lines += ["", f"## {mark.id}: {mark.state}, {mark.points:g} of {mark.of} points", ""]
-        lines += [f"- {'ok' if c.passed else 'MISS'}: {c.says}" + (f"\n  {c.miss}" if c.miss else "")
-                  for c in mark.cases] or ([mark.note] if mark.note else [])
-        lines += [f"\nHint: {hint}" for hint in [next((c.hint for c in mark.cases if c.hint), "")] if hint]
-    return "\n".join(lines)
-
-
-def quoted(text):
-    """The lines of a student's text, as a quotation in Markdown."""
-    return [f"> {line}" for line in text.splitlines()]

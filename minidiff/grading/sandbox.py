@@ -1,8 +1,8 @@
-"""The part of the grader that depends on the operating system: limits, isolation, and the end of all processes.
+"""The part of the grader that depends on the operating system: limits, and the end of all processes.
 
-`limit` and `isolate` run in the process that will run a student's code, `descendants` and `kill` in the one that
-watches it. Linux has all of it where the kernel allows; macOS keeps no memory limit, no name spaces and no count of
-processes; Windows keeps neither fork nor limits, only the clock. `promises()` says in words what holds.
+`limit` runs in the process that will run a student's code, `descendants`, `memory_of` and `kill` in the one that
+watches it. Linux has all of it; macOS keeps no memory limit and no count of processes; Windows keeps neither fork nor
+limits, only the clock. `promises()` says in words what holds; name spaces are in `isolate`.
 """
 
 import ctypes
@@ -16,12 +16,9 @@ from pathlib import Path
 LINUX = sys.platform.startswith("linux")
 CAN_FORK = hasattr(os, "fork")
 PROCESSES = 32  # that one exercise may have at a time
+OPEN = 128  # files that one process may have open
 SCRATCH_MB = 64  # of the folder in which an isolated answer may write
-NEW_USER, NEW_NET, NEW_PID, NEW_MOUNT, NEW_IPC = 0x10000000, 0x40000000, 0x20000000, 0x00020000, 0x08000000
-READ_ONLY, RECURSIVE, PRIVATE = 1, 1 << 14, 1 << 18
-SYS_MOUNT_SETATTR, AT_FDCWD, AT_RECURSIVE = 442, -100, 0x8000
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38
-CAPABILITIES_VERSION = 0x20080522
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 1, 4, 36
 
 
 def adopt():
@@ -46,6 +43,7 @@ def limit(memory, cpu, files):
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
     resource.setrlimit(resource.RLIMIT_FSIZE, (files, files))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN, OPEN))
 
 
 def folder_for(user, parent):
@@ -66,69 +64,6 @@ def become(user):
     os.setuid(user[0])
     if LINUX:
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # keeps /proc/self its own: `isolate` writes there
-
-
-def isolate(folder, hidden=()):
-    """Leave the network, the other processes and the folders `hidden` behind, and write nowhere but in `folder`.
-
-    On Linux, where the kernel allows it. Forks: the caller goes on in a new process, the first of its own space, and
-    its parent only waits for it. Returns True if all of that holds; where it does not, the process goes on as it is.
-    """
-    if not LINUX:
-        return False
-    libc, user, group = ctypes.CDLL(None, use_errno=True), os.getuid(), os.getgid()
-    if libc.unshare(NEW_USER | NEW_NET | NEW_PID | NEW_MOUNT | NEW_IPC):
-        return False
-    try:
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
-        Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
-    except OSError:
-        return False
-    die_with_parent()  # once more: the kernel forgets it when rights change
-    child = os.fork()
-    if child:
-        status = os.waitpid(child, 0)[1]
-        if os.WIFSIGNALED(status):
-            if os.WTERMSIG(status) != signal.SIGKILL:
-                signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
-            os.kill(os.getpid(), os.WTERMSIG(status))
-        os._exit(os.WEXITSTATUS(status))
-    die_with_parent()
-    failed = libc.mount(b"none", b"/", None, PRIVATE | RECURSIVE, None)
-    failed |= libc.mount(b"proc", b"/proc", b"proc", 0, None)
-    for path in hidden:
-        failed |= libc.mount(b"none", os.fsencode(path), b"tmpfs", READ_ONLY, b"size=4k")
-    read_only = (ctypes.c_uint64 * 4)(READ_ONLY)
-    failed |= libc.syscall(SYS_MOUNT_SETATTR, AT_FDCWD, b"/", AT_RECURSIVE, read_only, ctypes.sizeof(read_only))
-    failed |= libc.mount(b"none", os.fsencode(folder), b"tmpfs", 0, b"size=%dm,nr_inodes=10k" % SCRATCH_MB)
-    os.chdir(folder)
-    return not failed | _give_up_privileges(libc)
-
-
-def _give_up_privileges(libc):
-    """Drop the rights over its own space that made it possible to set it up: nothing can be unmounted again."""
-    header, none = (ctypes.c_uint32 * 2)(CAPABILITIES_VERSION, 0), (ctypes.c_uint32 * 6)()
-    return libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) | libc.capset(header, none)
-
-
-def needed(folder):
-    """The folders that an answer needs in any case: the system's, Python's, and `folder`."""
-    system = ("/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sys", "/usr")
-    return [Path(path).resolve() for path in (*system, sys.prefix, sys.base_prefix, *sys.path, folder)]
-
-
-def coverable(folder, needed):
-    """The folders that hide `folder` without hiding any path in `needed`: itself, or what lies beside those paths."""
-    if not any(path.is_relative_to(folder) for path in needed):
-        return [folder]
-    if folder in needed:
-        return []
-    try:
-        inside = sorted(p for p in folder.iterdir() if p.is_dir() and not p.is_symlink())
-    except OSError:
-        return []
-    return [found for path in inside for found in coverable(path, needed)]
 
 
 def count_of_mine():
@@ -159,6 +94,22 @@ def descendants(pid):
         below += children
         queue += children
     return below
+
+
+def memory_of(pids):
+    """The bytes that some processes hold together: shared pages once, and files that live in memory alone (Linux)."""
+    total, files = 0, {}
+    for pid in pids if LINUX else ():
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            total += next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+            for file in Path(f"/proc/{pid}/fd").iterdir():
+                if os.readlink(file).startswith("/memfd:"):
+                    about = file.stat()
+                    files[about.st_dev, about.st_ino] = about.st_blocks * 512
+        except (OSError, ValueError, StopIteration):
+            pass
+    return total + sum(files.values())
 
 
 def end(pid):
@@ -205,6 +156,7 @@ def promises(isolated):
                 "what it starts may outlive it")
     limits = f"wall clock, processor time, {'memory, number of processes, ' if LINUX else ''}size of one file"
     if isolated:
-        return f"limits: {limits}; no network, own process ids, writes only in a folder of its own"
+        return (f"limits: {limits}; no network, own process ids; reads Python, its packages and the course's data, "
+                "writes only in a folder of its own")
     stays = "" if LINUX else ", and what it starts may outlive it"
     return f"limits: {limits}; student code sees the network, your processes and your files{stays}"

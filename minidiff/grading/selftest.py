@@ -2,11 +2,15 @@
 
 import ast
 import inspect
+import json
 import re
 import sys
+import tempfile
 import textwrap
 from functools import cache, partial
 from pathlib import Path
+
+from nbformat.v4 import new_code_cell, new_notebook
 
 from minidiff.exercises.core import exercises
 from minidiff.grading import answers
@@ -86,7 +90,12 @@ def tells(mark, lines):
 def grade_object(marker, id, fn):
     """The mark of a function or class of a Python module, as if its module were the notebook."""
     helpers, answer = as_cells(id, fn)
-    return marker.mark(_parsed(helpers) + answers.parsed([answers.Cell("code", answer, id)]), id)
+    cells = [*map(new_code_cell, helpers), new_code_cell(answer, metadata={"minidiff": {"exercise": id}})]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "notebook.ipynb")
+        path.write_text(json.dumps(new_notebook(cells=cells)), encoding="utf-8")
+        mark, = marker.sheet(Submission("known", marker.chapter, path), only=[id]).marks
+    return mark
 
 
 def as_cells(id, fn):
@@ -112,7 +121,7 @@ def _file(thing):
 
 def _imports(name, source):
     statement = ast.parse(source).body[0]
-    return isinstance(statement, ast.ImportFrom) and name in answers.bound(statement)
+    return isinstance(statement, ast.ImportFrom) and name in {a.asname or a.name for a in statement.names}
 
 
 def _without(name, source):
@@ -131,8 +140,3 @@ def _helpers(file):
     return tuple(ast.get_source_segment(source, s) for s in ast.parse(source).body
                  if getattr(s, "module", "") != "tests.mutants"
                  and not any(f"@{ast.unparse(d)}".startswith(REGISTERS) for d in getattr(s, "decorator_list", ())))
-
-
-@cache
-def _parsed(sources):
-    return answers.parsed([answers.Cell("code", source) for source in sources])

@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -12,19 +14,22 @@ import pytest
 
 import minidiff
 from minidiff.exercises.core import exercises
-from minidiff.grading import mark, nursery, run, sandbox
+from minidiff.grading import isolate, mark, nursery, run, sandbox
 from minidiff.grading.mark import Marker, notebooks
 from minidiff.grading.nursery import Limits
 from minidiff.grading.submissions import Submission
 from tests.submissions import ID, corpus, save, solved, with_answers
+from tests.submissions.honest import HONEST
 from tests.submissions.notebooks import ODD
 
 CORPUS = {known.name: known for known in corpus()}
 NEXT = "ch01.snr"  # is graded after those answers that leave something changed, and must not notice
 LEAVES = {"changes_sys_modules", "changes_the_folder_and_the_environment", "draws_from_the_global_random_state",
-          "fork_bomb", "kills_its_parent", "leaves_gradients_off", "leaves_processes", "leaves_the_random_state",
-          "leaves_threads", "os_exit", "patched_builtins", "patched_tensor_methods", "segmentation_fault",
-          "sets_the_default_dtype", "sets_the_number_of_threads", "thaws_the_memory"}
+          "floods_the_grader_with_empty_frames", "forges_a_deep_list", "forges_a_tensor_of_5000_dimensions",
+          "forges_frames_of_other_jobs", "fork_bomb", "kills_its_parent", "leaves_gradients_off", "leaves_processes",
+          "leaves_the_random_state", "leaves_threads", "memory_in_six_children", "os_exit", "patched_builtins",
+          "patched_tensor_methods", "segmentation_fault", "sets_the_default_dtype", "sets_the_number_of_threads",
+          "thaws_the_memory"}
 LIMITS = Limits(timeout=4.0, memory=2.0)
 BOUND = 2 * LIMITS.timeout + 15.0  # seconds for one notebook, on a machine that is busy with other things
 SEED = 11
@@ -45,12 +50,8 @@ def markers():
 
 def asked(marker, path, *ids):
     """The marks of some exercises in a notebook, {id: Mark}, and the seconds that they took."""
-    everything, start = marker.exercises, time.monotonic()
-    marker.exercises = {id: everything[id] for id in ids}
-    try:
-        sheet = marker.sheet(Submission("student", marker.chapter, path))
-    finally:
-        marker.exercises = everything
+    start = time.monotonic()
+    sheet = marker.sheet(Submission("student", marker.chapter, path), only=ids)
     return {m.id: m for m in sheet.marks}, time.monotonic() - start
 
 
@@ -59,7 +60,12 @@ def test_an_answer_gets_the_mark_that_it_must_get(known, markers, tmp_path):
     marker = markers(known.id[:4])
     after = [NEXT] if known.name in LEAVES else []
     path = save(with_answers(marker.chapter, {known.id: known.cells}), tmp_path, marker.chapter)
+    for name in ("clone/minidiff/process/forward.py", "nbgrader/source/01_adding_noise.ipynb"):  # for thieves
+        (tmp_path / name).parent.mkdir(parents=True)
+        shutil.copy(mark.ROOT / name.replace("clone/", "").replace("nbgrader/source", "solutions"), tmp_path / name)
+    marker.nursery.limits = replace(LIMITS, memory=known.memory or LIMITS.memory)
     got, seconds = asked(marker, path, known.id, *after)
+    marker.nursery.limits = LIMITS
     if known.isolated and not marker.nursery.isolated:
         pytest.skip("this kernel lets nobody isolate a process")
     assert known.meets(got[known.id]), got[known.id]
@@ -85,6 +91,18 @@ def test_an_odd_notebook_is_a_row_with_the_mark_that_it_must_get(name, markers, 
         path.write_bytes(made)
     got, seconds = asked(markers("ch01"), path, ID)
     assert (got[ID].state, got[ID].points) == (state, points) and seconds < BOUND, got[ID]
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_an_honest_notebook_gets_full_marks(name, markers, tmp_path):
+    change, ids = HONEST[name]
+    got, seconds = asked(markers("ch01"), save(change(solved("ch01")), tmp_path, "ch01"), *ids)
+    assert {id: got[id].note for id in ids if got[id].state != "passed"} == {} and seconds < BOUND
+
+
+def test_there_are_forty_styles_of_right_notebooks():
+    right = [known for known in CORPUS.values() if known.state == "passed"]
+    assert len(right) + len(HONEST) + sum(state == "passed" for _, state, _ in ODD.values()) >= 40
 
 
 HOSTILE = ("endless_loop", "fork_bomb", "leaves_processes", "kills_its_parent", "os_exit", "searches_the_memory")
@@ -184,6 +202,6 @@ def test_a_folder_that_holds_python_is_hidden_only_beside_it(tmp_path):
     for name in ("marks/a", "env/bin", "env/lib", "scratch/job"):
         (tmp_path / name).mkdir(parents=True)
     kept = [tmp_path / "env" / "bin", tmp_path / "scratch" / "job"]
-    assert sandbox.coverable(tmp_path, kept) == [tmp_path / "env" / "lib", tmp_path / "marks"]
-    assert sandbox.coverable(tmp_path / "marks", kept) == [tmp_path / "marks"]
-    assert sandbox.coverable(kept[0], kept) == []
+    assert isolate.coverable(tmp_path, kept) == [tmp_path / "env" / "lib", tmp_path / "marks"]
+    assert isolate.coverable(tmp_path / "marks", kept) == [tmp_path / "marks"]
+    assert isolate.coverable(kept[0], kept) == []

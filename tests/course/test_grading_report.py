@@ -7,7 +7,7 @@ from minidiff.grading.report import alike, hardest, lines, to_be_read
 
 
 def sheet(student, **texts):
-    given = [Mark(id, "passed", 1, 1, canonical=text, text=text).__dict__ for id, text in texts.items()]
+    given = [Mark(id, "passed", 1, 1, digest=text, text=text).__dict__ for id, text in texts.items()]
     return Sheet(student, "ch01", "x", tuple(given)).__dict__
 
 

@@ -1,8 +1,9 @@
 """Submissions that a grader must survive, each with the mark that it must get.
 
 A file NAME.py.txt answers one exercise of a notebook that is right in all others. Its first line says which, and the
-mark: `# ch04.ResBlock: not passed, 0 points, where isolated`; without an id it is ch01.q_sample, and without points
-they are less than full. `# ---` begins another cell; the last one is the answer. Odd files as a whole: `notebooks`.
+mark: `# ch04.ResBlock: not passed, 0 points, where isolated, within 0.3 GiB`; without an id it is ch01.q_sample, and
+without points they are less than full (`at most half`: half at most). `# ---` begins another cell; the last one is the
+answer. Whole files: `notebooks` (odd ones) and `honest` (right ones).
 """
 
 import json
@@ -19,18 +20,25 @@ ID = "ch01.q_sample"
 
 @dataclass(frozen=True)
 class Known:
-    """An answer and the mark that it must get. points: None where they are less than full; isolated: only there."""
+    """An answer and the mark that it must get.
+
+    points: None where they are less than full; isolated: only there; memory: GiB of the limit that is tried, or None;
+    half: no more than half of the points.
+    """
     name: str
     id: str
     state: str
     points: float | None
     isolated: bool
     cells: tuple
+    memory: float | None = None
+    half: bool = False
 
     def meets(self, mark):
         """Is a mark the one that this answer must get?"""
-        points = mark.points < mark.of if self.points is None else mark.points == self.points
-        return mark.state == self.state and (points or self.state == "passed")
+        if self.points is None:
+            return mark.state == self.state and (mark.points <= mark.of / 2 if self.half else mark.points < mark.of)
+        return (mark.state, mark.points) == (self.state, self.points)
 
 
 def corpus():
@@ -71,6 +79,7 @@ def _known(file):
     head, _, code = file.read_text(encoding="utf-8").partition("\n")
     id, _, mark = head.removeprefix("# ").rpartition(": ")
     state, *rest = mark.split(", ")
-    points = next((float(word.split()[0]) for word in rest if word.endswith("points")), None)
+    points = next((float(word.split()[0]) for word in rest if word.endswith(("points", "point"))), None)
+    memory = next((float(word.split()[1]) for word in rest if word.startswith("within")), None)
     return Known(file.name.removesuffix(".py.txt"), id or ID, state, points, "where isolated" in rest,
-                 tuple(code.split("# ---\n")))
+                 tuple(code.split("# ---\n")), memory, "at most half" in rest)

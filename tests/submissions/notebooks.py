@@ -123,6 +123,35 @@ def a_cell_of_a_million_characters(notebook):
 
 
 @odd("passed", 3)
+def twenty_thousand_statements_and_four_hundred_names(notebook):
+    names = "\n    ".join(f"name_{i}" for i in range(400))
+    notebook.cells[0:0] = [new_code_cell("a=1\n" * 20_000), new_code_cell(f"def many():\n    {names}")]
+    answer_of(notebook).source += f"\n\n\ndef reads():\n    return a, [\n    {names.replace(chr(10), ',' + chr(10))}]"
+    return notebook
+
+
+@odd("passed", 3)
+def ten_megabytes_of_code(notebook):
+    notebook.cells += [new_code_cell("b=2;c=[[3]]\n" * 16_000) for _ in range(54)]
+    return notebook
+
+
+@odd("passed", 3)
+def a_million_questions(notebook):
+    notebook.cells.append(new_code_cell("x?\n" * 60_000))
+    return notebook
+
+
+@odd("passed", 3)
+def names_and_kinds_that_no_program_writes(notebook):
+    for cell in notebook.cells:
+        cell.metadata["minidiff"] = cell.metadata.get("minidiff", [])
+    notebook.cells[3]["source"] = {"a": 1}
+    notebook.cells[4]["cell_type"] = 7
+    return notebook
+
+
+@odd("passed", 3)
 def saved_by_colab(notebook):
     for i, cell in enumerate(notebook.cells):
         cell.metadata = {"id": f"x{i}", "colab": {"base_uri": "https://localhost:8080/"}}

@@ -31,6 +31,8 @@ HIDDEN = {
              lambda g: (randn(g, 60, 5), randn(g, 60, 5) + 0.2, [20, 21, 23, 26, 30])),
     ),
     "ch05.kid": (
+        Case("is below 0 for a set and itself, as an unbiased estimate is", lambda g: (randn(g, 7, 4),) * 2,
+             central=True),
         Case("compares sets of which one is much larger", lambda g: (randn(g, 3, 7), 0.5 * randn(g, 40, 7) + 1)),
         Case("compares sets that are far away from 0", lambda g: (randn(g, 11, 2) + 20, randn(g, 8, 2) - 15)),
     ),
