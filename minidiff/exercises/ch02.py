@@ -127,8 +127,8 @@ PREDICT_X0 = Exercise(
              inputs=lambda g: (normal(g, 2, 1), times(g, 2), normal(g, 2, 1), torch.linspace(1, 0, T + 1).double()),
              expect=lambda *given: "raises ValueError", hint="ask (alpha == 0).any() before you divide"),
         Case("looks only at the entries that are asked for", lambda g: (
-            normal(g, 3, 2), torch.tensor([1, 7, T - 1]), normal(g, 3, 2), torch.cat([a_table(g)[:-1], torch.zeros(1)])),
-             hint="a table may end in 0; what counts is alpha_bar[t] of these images"),
+            normal(g, 3, 2), torch.tensor([1, 7, T - 1]), normal(g, 3, 2),
+            torch.cat([a_table(g)[:-1], torch.zeros(1)])), hint="a table may end in 0; what counts is alpha_bar[t] of these images"),
         Case("keeps shape and float32", noised_at(2, 3, 4, 5, dtype=torch.float32), kind="shape", rtol=1e-4),
     ),
     hints=("x_t = alpha x0 + sigma eps, with alpha = sqrt(alpha_bar[t]): solve for x0.",

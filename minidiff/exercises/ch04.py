@@ -101,7 +101,7 @@ RES_BLOCK = Exercise(
         Case("passes the picture on where the channels change, when it is new",
              lambda g: (randn(g, 2, 8, 4, 4, dtype=torch.float32), randn(g, 2, 6, dtype=torch.float32)),
              lambda fn, x, vector: bool((fn(8, 16, 6)(x, vector).abs().amax(dim=(0, 2, 3)) > 0).all()),
-             expect=lambda x, vector: True, hint="only conv2 starts at zero; a skip of zeros would let nothing through"),
+             expect=lambda x, vector: True, hint="only conv2 starts at zero; a skip of zeros lets nothing through"),
         Case("has the weights that the constructor names",
              lambda g: (8, 16, 12), lambda fn, *sizes: weights(fn(*sizes)), kind="shape",
              hint="conv2 is a 3x3 convolution with padding 1; skip is a 1x1 convolution only if the channels change"),

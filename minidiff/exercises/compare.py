@@ -21,8 +21,8 @@ def difference(got, expected, rtol=None, atol=None):
     got: anything; expected: a tensor, array, number, bool, str, None, or a tuple, list or dict of these. Two numbers
     agree when |got - expected| <= atol * scale + rtol * |expected|, where scale is the largest finite |expected| of
     that tensor (1 if there is none). rtol and atol: by default those of the expected dtype, 1e-9 and 1e-10 for float64
-    and for plain numbers, which float32 misses, and 1e-5 and 1e-6 for float32. Integers, bools, shapes and dtypes agree exactly. nan never agrees.
-    Raises TypeError when `expected` is of another kind.
+    and for plain numbers, which float32 misses, and 1e-5 and 1e-6 for float32. Integers, bools, shapes and dtypes agree
+    exactly. nan never agrees. Raises TypeError when `expected` is of another kind.
     """
     if expected is None or isinstance(expected, (str, bool, np.bool_)):
         return _exact(got, expected)

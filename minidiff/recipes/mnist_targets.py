@@ -1,5 +1,7 @@
 """mnist-targets: small nets on digits of 14 x 14, alike in all but target, weight, path and times."""
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 
@@ -14,8 +16,10 @@ from minidiff.process.weights import constant, loss_weight, min_snr, snr_plus_on
 from minidiff.recipes.pictures import pictures, unet
 from minidiff.recipes.presets import ON_A_CARD
 from minidiff.recipes.recipe import Draw, Recipe
-from minidiff.samplers.ddim import DDIM
+from minidiff.samplers.ancestral import ancestral
+from minidiff.samplers.sampler import Sampler
 
+NO_NOISE = Sampler(partial(ancestral, eta=0.0))  # chapter 07 calls it DDIM
 CHOICES = {
     "path": {"linear": interpolated_path(alpha_bar_of(linear_betas())),
              "cosine": interpolated_path(alpha_bar_of(cosine_betas()))},
@@ -55,7 +59,7 @@ def small_pictures(config):
 
 
 def loss(config):
-    """`weighted_loss` divided by the mean weight over 100,000 times: else a weight also sets how often gradients clip."""
+    """`weighted_loss` divided by the mean weight of 100,000 times: else a weight also sets how often gradients clip."""
     path, target, weight, times = (chosen(config, what) for what in CHOICES)
     t = path.T * times(100_000, torch.Generator().manual_seed(0))
     mean = float(loss_weight(weight, target, path.alpha(t), path.sigma(t)).mean())
@@ -68,7 +72,7 @@ def loss(config):
 
 def draw(config):
     target = chosen(config, "target")
-    return Draw(chosen(config, "path"), lambda net, path: denoiser_of(net, path, target), config["shape"], DDIM, 20)
+    return Draw(chosen(config, "path"), lambda net, path: denoiser_of(net, path, target), config["shape"], NO_NOISE, 20)
 
 
 RECIPE = Recipe(

@@ -14,7 +14,7 @@ def spaced(T, n):
 
 
 def even_times(path, n):
-    """n + 1 times of a path from T to 0, evenly spread: whole ones, int64, on a table of steps, float64 on a formula."""
+    """n + 1 times of a path from T to 0, evenly spread: whole ones, int64, on a table of steps, else float64."""
     if path.alpha_bar is not None:
         return spaced(path.T, n)
     return torch.linspace(path.T, 0, n + 1, dtype=torch.float64)

@@ -68,7 +68,7 @@ def test_what_projection_adds_is_orthogonal_to_the_conditional_picture_and_no_lo
 
 
 def test_projection_is_not_the_same_rule_on_the_noise():
-    """With sigma eps = x - alpha x0, the linear rule commutes with the change from x0 to eps; the projection does not."""
+    """With sigma eps = x - alpha x0, the linear rule commutes with going from x0 to eps; projection does not."""
     x, t = randn(5, 3, 4, 4, seed=2), torch.tensor(0.3)
     alpha, sigma = STRAIGHT.at(t, x)
     to_eps = lambda x0: (x - alpha * x0) / sigma  # noqa: E731

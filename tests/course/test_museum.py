@@ -29,7 +29,7 @@ def definitions(tree, within=""):
 
 
 def with_bug(entry, text):
-    """The text of the entry's file with the bug in it. Raises ValueError, one sentence, where the entry does not fit."""
+    """The text of the entry's file with the bug in it. Raises ValueError, one sentence, where it does not fit."""
     known = dict(definitions(ast.parse(text)))
     if entry["where"] not in known:
         raise ValueError(f"{entry['file']} defines no {entry['where']}: there are {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""What is asked for in float64 is computed in float64: the reference itself, one precision lower, passes no exercise."""
+"""What is asked for in float64 is computed in float64: the reference itself, one precision lower, passes none."""
 
 import types
 
@@ -8,8 +8,8 @@ import torch
 from minidiff.exercises.core import chapters, exercises, find
 from minidiff.exercises.judge import judge
 
-# Blocks of a net, averages of nets, whole numbers and shares have no digits to lose; schedules and grids take plain numbers, and have
-# mutants of their own for a ramp in float32.
+# Blocks of a net, averages of nets, whole numbers and shares have no digits to lose; schedules and grids take plain
+# numbers, and have mutants of their own for a ramp in float32.
 WITHOUT = {"ch03.ema_update", "ch04.ResBlock", "ch04.Attention2d", "ch05.precision_recall", "ch07.timestep_subset"}
 OF_NUMBERS = {"ch01.linear_betas", "ch01.brightness_ratio", "ch04.sin_embed", "ch06.cosine_betas", "ch08.lambda_grid",
               "ch08.karras_sigmas"}

@@ -139,7 +139,7 @@ BAD = [
     (outputs.every_picture_has_a_number, insert(code("a"), out(code("b"), image=True), code("c")), "code cell 4"),
     (outputs.every_picture_has_a_number, put_out("execute_result", data=FIGURE), "code cell 3: a picture and"),
     (drifts, replace(4, code(PACKAGE_CODE + ".sum()")), "code cell 2: expand_like differs from expand_like"),
-    (drifts, replace(4, code(PACKAGE_CODE.replace("(values, x)", "(values, x=1)"))), "code cell 2: expand_like differs"),
+    (drifts, replace(4, code(PACKAGE_CODE.replace("(values, x)", "(values, x=1)"))), "cell 2: expand_like differs"),
     (solutions, replace(-4, code("def double(x):\n    return x + x", "exercise", exercise="ch90.double")),
      "ch90.double: the solution is not the code of"),
     (orphans, insert(md("It lives in `minidiff/process/nosuch.py`.")), "prose cites minidiff/process/nosuch.py"),

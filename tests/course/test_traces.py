@@ -17,7 +17,7 @@ def narrow(options):
 
 
 def nets():
-    """{name: (net, what it is called with)}: of every recipe and preset those that differ, and those without a recipe."""
+    """{name: (net, what it is called with)}: of every recipe and preset those that differ, and others."""
     found = {"GAN": (GAN(), torch.zeros(2, 196), torch.zeros(2, 16)), "MLP": (MLP(), torch.zeros(2, 2), torch.ones(2)),
              "VAE": (VAE(), torch.zeros(2, 196), torch.zeros(2, 16))}
     for name in names():
