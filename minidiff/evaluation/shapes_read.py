@@ -155,13 +155,14 @@ def _fit(covered, visible, pure):
         x, y = middle[m]
         return torch.from_numpy(np.pad(image[m], reach, constant_values=fill)[y:y + side, x:x + side])[None, None]
 
-    fits = np.empty((len(pure), 6))
+    fits, squares = np.empty((len(pure), 6)), shapes.square()
+    whole = squares.sum(dim=1, keepdim=True)
     for m in range(len(pure)):
-        part, areas = around(covered, m, 0), shapes.square().sum(dim=1, keepdim=True)
+        part, areas = around(covered, m, 0), whole
         total = part.square().sum()
         if visible is not None:
             seen = around(visible, m, 1)
-            part, areas = part * seen, shapes.square() @ F.unfold(seen.square(), WINDOW)[0]
+            part, areas = part * seen, squares @ F.unfold(seen.square(), WINDOW)[0]
         error = areas - 2 * shapes @ F.unfold(part, WINDOW)[0] + total
         k, place = divmod(int(error.argmin()), error.shape[1])
         shift = np.array([place % (2 * SHIFT + 1), place // (2 * SHIFT + 1)]) - SHIFT
