@@ -1,4 +1,4 @@
-"""Drawings of structures: boxes of the right colour, arrows from rim to rim, and the wiring that the nets really have."""
+"""Drawings of structures: boxes of the right colour, arrows from rim to rim, and skips between the right stages."""
 
 import matplotlib.pyplot as plt
 import pytest
@@ -34,7 +34,8 @@ def test_what_learns_is_vermillion_and_what_is_fixed_blue(ax, learned, colour):
 
 
 @pytest.mark.parametrize("other, expected", [
-    (Box(5, 1, 1, 1), (2.5, 1)), (Box(2, 4, 1, 1), (2, 1.25)), (Box(-1, 1, 1, 1), (1.5, 1)), (Box(3, 2, 0, 0), (2.25, 1.25)),
+    (Box(5, 1, 1, 1), (2.5, 1)), (Box(2, 4, 1, 1), (2, 1.25)), (Box(-1, 1, 1, 1), (1.5, 1)),
+    (Box(3, 2, 0, 0), (2.25, 1.25)),
 ])
 def test_an_arrow_leaves_a_box_at_its_rim(other, expected):
     assert Box(2, 1, 1, 0.5).edge(other) == pytest.approx(expected)
