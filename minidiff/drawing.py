@@ -40,7 +40,7 @@ def canvas(width, height, title):
 
 
 def box(ax, x, y, text, learned=True, width=1.1, height=0.34):
-    """A rounded box with its centre at (x, y), vermillion if it holds weights, blue if it is fixed. Returns its `Box`."""
+    """A rounded box around (x, y), vermillion if it holds weights, blue if it is fixed. Returns its `Box`."""
     colour = LEARNED if learned else FIXED
     ax.add_patch(FancyBboxPatch((x - width / 2, y - height / 2), width, height, facecolor=colour + "22",
                                 boxstyle="round,pad=0,rounding_size=0.06", edgecolor=colour, linewidth=1.2))
