@@ -2,11 +2,11 @@
 
     python benchmarks/edm_why.py [ARM ...] [--size 14] [--seeds 0 1] [--steps 600] [--n 500] [--minutes 60]
 
-Nets of mnist-targets on digits of 14 x 14, or whole ones of 28 x 28, 600 batches of 32. All start from the same weights and see the same images
-and noise. All are drawn from the same noise by Heun's method with 19 evaluations on EDM's grid, from sigma 80 to 0.01;
-for the small ones
-also in two other ways: "unclipped" leaves x0 as the net says it, "ancestral" draws fresh noise in each of 50 steps. Runs that stand
-in the JSON already are left as they are; after `--minutes` no new one is started.
+Nets of mnist-targets on digits of 14 x 14, or of 28 x 28, 600 batches of 32. All start from the same weights and see
+the same images and noise. All are drawn from the same noise by Heun's method with 19 evaluations on EDM's grid, from
+sigma 80 to 0.01; the small ones also in two other ways: "unclipped" leaves x0 as the net says it, "ancestral" draws
+fresh noise in each of 50 steps. Runs that stand in the JSON already are left as they are; after `--minutes` no new one
+is started. --checkpoint trains nothing, and draws with mnist-edm itself.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def main():
     floor = round(judge.distance(enlarge(test[at_random])), 1)
     for seed in args.seeds:
         for arm in args.arms:
-            if any((row["arm"], row["seed"], row.get("size", 14)) == (arm, seed, args.size) for row in rows):
+            if any((row["arm"], row["seed"], row["size"]) == (arm, seed, args.size) for row in rows):
                 continue
             if time.monotonic() - start > 60 * args.minutes:
                 return
@@ -104,7 +104,7 @@ def checkpoint(n):
     """Is it the walk? The net of mnist-edm, drawn in several ways: distances of n digits of 28 x 28."""
     recipe, net = load_model(CHECKPOINTS / "mnist-edm.safetensors")
     denoiser, judge = torch.no_grad()(recipe.draw(recipe.config).denoiser(net, VE)), load_judge()
-    found = {name: round(judge.distance(x), 1) for name, x in drawn(denoiser, n, 0, size=28)}
+    found = {name: round(judge.distance(x), 1) for name, x in drawn(denoiser, n, 0, 28)}
     kept = json.loads(FILE.read_text()) if FILE.exists() else {"rows": [], "floor": {}}
     write_whole(FILE, json.dumps(kept | {"checkpoint": {"n": n} | found}, indent=1) + "\n")
 

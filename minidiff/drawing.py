@@ -40,7 +40,7 @@ def canvas(width, height, title):
 
 
 def box(ax, x, y, text, learned=True, width=1.1, height=0.34):
-    """A rounded box with its centre at (x, y): vermillion if it holds weights, blue if it is fixed. Returns it."""
+    """A rounded box around (x, y), vermillion if it holds weights, blue if it is fixed. Returns its `Box`."""
     colour = LEARNED if learned else FIXED
     ax.add_patch(FancyBboxPatch((x - width / 2, y - height / 2), width, height, facecolor=colour + "22",
                                 boxstyle="round,pad=0,rounding_size=0.06", edgecolor=colour, linewidth=1.2))
@@ -81,13 +81,14 @@ def way(ax, points, colour=PLAIN):
                                  color=colour, linewidth=1.1))
 
 
-def residual(parts, title, skip="", step=1.13):
+def residual(parts, title, skip=""):
     """A row of boxes from x to a sum, and the way past them, x + f(x). Below it is room for what comes from outside.
 
     parts: [(text, learned), ...] from left to right; skip: the text of a box on the way past, or "" for none. Returns
     the axes and the `Box`es of the row: x, the parts, the sum.
     """
-    ax, y = canvas(step * len(parts) + 1.7, 2.4, title), 1.2
+    y, step = 1.2, 1.13
+    ax = canvas(step * len(parts) + 1.7, 2.4, title)
     row = [label(ax, 0.3, y, "$x$", width=0.3)]
     row += [box(ax, 1.1 + step * i, y, text, learned, width=0.95) for i, (text, learned) in enumerate(parts)]
     row.append(mark(ax, 0.9 + step * len(parts), y))
@@ -104,13 +105,14 @@ def residual(parts, title, skip="", step=1.13):
     return ax, row
 
 
-def u_net(title, levels, blocks, middle=("block", "attend", "block"), ends=("$x_t$", "$\\hat\\varepsilon$"), step=0.66):
+def u_net(title, levels, blocks, middle=("block", "attend", "block"), ends=("$x_t$", "$\\hat\\varepsilon$")):
     """A U-Net: the levels under each other, `blocks` stages down on the left and up on the right, and the skips.
 
     levels: the text of each level, such as "14 x 14, 48 channels", from full resolution down. A stage on the way up
     takes the skip of the stage that mirrors it: the last one kept is the first one used. Returns the axes.
     """
-    last, wide = len(levels) - 1, 2 * (1.6 + (len(levels) - 1 + blocks) * step) + 1.3
+    last, step = len(levels) - 1, 0.66
+    wide = 2 * (1.6 + (len(levels) - 1 + blocks) * step) + 1.3
     ax = canvas(wide, 1.12 * len(levels) + 0.3, title)
     down, up = [], []
     for level, text in enumerate(levels):

@@ -1,4 +1,4 @@
-"""Drawings of structures: boxes of the right colour, arrows from rim to rim, the wiring that the nets have."""
+"""Drawings of structures: boxes of the right colour, arrows from rim to rim, and skips between the right stages."""
 
 import matplotlib.pyplot as plt
 import pytest
