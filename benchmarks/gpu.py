@@ -35,6 +35,7 @@ from minidiff.training.interrupt import Interrupt
 
 HERE, ROOT = Path(__file__), Path(__file__).resolve().parents[1]
 EVALUATIONS = {"mnist-flow": 10, "mnist-ddpm": 100}
+TESTS_LIMIT = 150  # seconds
 ABOUT = {"tests": 90, "mnist-flow": 180, "mnist-ddpm": 190}  # seconds, to say beforehand what fits into --limit
 TINY = {"net": {"channels": [8, 8], "patch": 4, "width": 16}, "batch": 16, "fit": {"precision": "bfloat16"}}
 
@@ -80,7 +81,7 @@ def main():
     keep()
     print(json.dumps({k: {a: b for a, b in v.items() if a != "loss_curve"} if isinstance(v, dict) else v
                       for k, v in record.items()}, indent=1))
-    sys.exit(any("failed" in part and part["failed"] for part in record.values() if isinstance(part, dict)))
+    sys.exit(int(any(part.get("failed") for part in record.values() if isinstance(part, dict))))
 
 
 def cuda_tests(out):
@@ -88,10 +89,10 @@ def cuda_tests(out):
     start = time.monotonic()
     try:
         done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short",
-                               str(ROOT / "tests" / "cuda")], cwd=ROOT, text=True, capture_output=True, timeout=150)
+                               str(ROOT / "tests" / "cuda")], cwd=ROOT, text=True, capture_output=True, timeout=TESTS_LIMIT)
         said = done.stdout + done.stderr
     except subprocess.TimeoutExpired as late:
-        said = (late.stdout or b"").decode() + "\nFAILED: not done after 150 s; 1 failed"
+        said = (late.stdout or b"").decode() + f"\nFAILED: not done after {TESTS_LIMIT} s; 1 failed"
     write_whole(out / "tests.txt", said)
     counts = {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|skipped|error)", said.splitlines()[-1])}
     return counts | {"seconds": round(time.monotonic() - start, 1),
@@ -186,6 +187,7 @@ def speed(run, fitted, images_per_second, device, ceiling):
     n, traffic, flops = rows_of(batch), Traffic(), FlopCounterMode(display=False)
     net = fitted.net.train()
     for counter in (nullcontext(), traffic, flops):  # once without: the first pass also makes what later ones reuse
+        net.zero_grad(set_to_none=True)
         with counter, autocast(device, fitted.precision):
             run.loss_fn(net, batch, step_generator(0, 0))[0].backward()
     gflop, mb, least_mb = flops.get_total_flops() / n / 1e9, traffic.all / n / 1e6, traffic.products / n / 1e6

@@ -34,6 +34,7 @@ def dry_run(gpu, monkeypatch, out, *words):
 
 
 def test_every_part_leaves_its_record(gpu, monkeypatch, tmp_path):
+    monkeypatch.setattr(gpu, "TESTS_LIMIT", 900)  # a machine that is busy is not a card that hangs
     status, record = dry_run(gpu, monkeypatch, tmp_path)
     assert status == 0 and record["ceilings"]["copy_gb_per_s"] > 0
     assert record["tests"]["passed" if torch.cuda.is_available() else "skipped"] > 10 and not record["tests"]["lines"]
