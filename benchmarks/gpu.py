@@ -89,7 +89,8 @@ def cuda_tests(out):
     start = time.monotonic()
     try:
         done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short",
-                               str(ROOT / "tests" / "cuda")], cwd=ROOT, text=True, capture_output=True, timeout=TESTS_LIMIT)
+                               str(ROOT / "tests" / "cuda")],
+                              cwd=ROOT, text=True, capture_output=True, timeout=TESTS_LIMIT)
         said = done.stdout + done.stderr
     except subprocess.TimeoutExpired as late:
         said = (late.stdout or b"").decode() + f"\nFAILED: not done after {TESTS_LIMIT} s; 1 failed"
