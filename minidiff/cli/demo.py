@@ -33,13 +33,18 @@ def run(args):
     from minidiff.recipes.run import train
     from minidiff.training.checkpoint import write_whole
     from minidiff.training.device import pick_device
+    from minidiff.training.interrupt import Interrupt
     device, data = pick_device(args.device), data_asked_for(args)
     data |= {"data": data_or_strokes(args.data)}
-    made = build(recipe, "cuda" if device.type == "cuda" else "cpu", **data)
+    made = build(recipe, "cuda" if device.type == "cuda" else "cpu", device=device, **data)
     _, reason = rehearse(Namespace(config=made.config, draw=recipe.draw, measure=recipe.measure, name=recipe.name))
     print(f"training {recipe.name} on {made.config['data']} for {args.minutes:g} minutes on {device}", flush=True)
     check_writable(out)
-    fitted, record = train(made, out, minutes=args.minutes, device=device)
+    with Interrupt() as stop:
+        fitted, record = train(made, out, minutes=args.minutes, device=device, stop=stop)
+    if fitted.stopped:
+        print(f"stopped; the model so far: {out / 'model.safetensors'}")
+        return 130
     recipe, net = load(out, device)
     n = min(1000, max(200, round(100 * args.minutes)))  # drawing takes a fraction of the time that training took
     images = sample(recipe, net, n, device=device, batch=100, progress=bar(f"drawing {n} pictures"))
