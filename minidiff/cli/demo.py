@@ -99,11 +99,11 @@ def denoising_strip(recipe, net, device, file, steps=24):
     denoiser = clipped(denoiser, path) if how.clip else denoiser
     cond = {name: value.to(device) for name, value in how.cond(1).items()}
     x = float(path.sigma(times[0])) * torch.randn(1, *how.shape, generator=torch.Generator().manual_seed(0)).to(device)
-    kept = {"t / T = 1.00": how.decode(x)[0].cpu()}
+    kept = {"t / T = 1.00": how.decode(net, x)[0].cpu()}
     with torch.no_grad():
         for i, (s, x, _) in enumerate(ddim(partial(denoiser, **cond), x, times, path), start=1):
             if i % 3 == 0:
-                kept[f"{s / path.T:.2f}"] = how.decode(x)[0].cpu()
+                kept[f"{s / path.T:.2f}"] = how.decode(net, x)[0].cpu()
     use_house_style()
     show_strip(kept, "From noise to a picture").figure.savefig(file)
 
