@@ -33,13 +33,18 @@ def run(args):
     from minidiff.recipes.run import train
     from minidiff.training.checkpoint import write_whole
     from minidiff.training.device import pick_device
+    from minidiff.training.interrupt import Interrupt
     device, data = pick_device(args.device), data_asked_for(args)
     data |= {"data": data_or_strokes(args.data)}
-    made = build(recipe, "cuda" if device.type == "cuda" else "cpu", **data)
+    made = build(recipe, "cuda" if device.type == "cuda" else "cpu", device=device, **data)
     _, reason = rehearse(Namespace(config=made.config, draw=recipe.draw, measure=recipe.measure, name=recipe.name))
     print(f"training {recipe.name} on {made.config['data']} for {args.minutes:g} minutes on {device}", flush=True)
     check_writable(out)
-    fitted, record = train(made, out, minutes=args.minutes, device=device)
+    with Interrupt() as stop:
+        fitted, record = train(made, out, minutes=args.minutes, device=device, stop=stop)
+    if fitted.stopped:
+        print(f"stopped; the model so far: {out / 'model.safetensors'}")
+        return 130
     recipe, net = load(out, device)
     n = min(1000, max(200, round(100 * args.minutes)))  # drawing takes a fraction of the time that training took
     images = sample(recipe, net, n, device=device, batch=100, progress=bar(f"drawing {n} pictures"))
@@ -94,11 +99,11 @@ def denoising_strip(recipe, net, device, file, steps=24):
     denoiser = clipped(denoiser, path) if how.clip else denoiser
     cond = {name: value.to(device) for name, value in how.cond(1).items()}
     x = float(path.sigma(times[0])) * torch.randn(1, *how.shape, generator=torch.Generator().manual_seed(0)).to(device)
-    kept = {"t / T = 1.00": how.decode(x)[0].cpu()}
+    kept = {"t / T = 1.00": how.decode(net, x)[0].cpu()}
     with torch.no_grad():
         for i, (s, x, _) in enumerate(ddim(partial(denoiser, **cond), x, times, path), start=1):
             if i % 3 == 0:
-                kept[f"{s / path.T:.2f}"] = how.decode(x)[0].cpu()
+                kept[f"{s / path.T:.2f}"] = how.decode(net, x)[0].cpu()
     use_house_style()
     show_strip(kept, "From noise to a picture").figure.savefig(file)
 
