@@ -17,8 +17,13 @@ def add_drawing(parser, n):
     parser.add_argument("--label", type=whole_numbers(0, "a class, or several in turn: 7 or 0,1,2"),
                         metavar="L,...",
                         help="for a model that knows classes; default: all classes in turn")
+<<<<<<< HEAD
     parser.add_argument("--guidance", type=float, metavar="W", help="go W times as far to the label: 0 ignores it, "
                         "1 follows it (the default); all else asks the net twice at each evaluation")
+=======
+    parser.add_argument("--guidance", type=float, metavar="W", help="go W times as far towards the label: 0 ignores "
+                        "it, 1 follows it (the default); all else asks the net twice at each evaluation")
+>>>>>>> cli
     parser.add_argument("--seed", type=int, default=0, help="picture i of a seed is the same for every --n and --batch")
     parser.add_argument("--batch", type=positive(int), default=250, help="pictures drawn together, default 250")
     add_device(parser)
