@@ -11,6 +11,7 @@ from measuring import machine, rounded, some, write
 
 from minidiff.data.load import load
 from minidiff.evaluation.eps_baselines import memoriser_eps_mse, wiener_eps_mse
+from minidiff.process.path import discrete_path
 from minidiff.process.schedules import alpha_bar_of, linear_betas
 
 BINS, T_OF_BIN, TEST, SEED = 10, 10, 250, 0
@@ -19,16 +20,15 @@ BINS, T_OF_BIN, TEST, SEED = 10, 10, 250, 0
 def main():
     start = time.monotonic()
     (real, _), (test, _) = load("mnist", "train"), load("mnist", "test")
-    alpha_bar = alpha_bar_of(linear_betas())
-    T = len(alpha_bar) - 1
-    wiener = wiener_eps_mse(test, real, alpha_bar)[1:]
+    path = discrete_path(alpha_bar_of(linear_betas()))
+    wiener = wiener_eps_mse(test, real, path)[1:]
     generator, few = torch.Generator().manual_seed(SEED), some("test", TEST, SEED)
-    middles = (torch.arange(BINS * T_OF_BIN) + 0.5) * T / (BINS * T_OF_BIN)
-    memoriser = torch.tensor([memoriser_eps_mse(few, real, int(t), alpha_bar, generator) for t in middles])
+    middles = (torch.arange(BINS * T_OF_BIN) + 0.5) * path.T / (BINS * T_OF_BIN)
+    memoriser = torch.tensor([memoriser_eps_mse(few, real, int(t), path, generator) for t in middles])
     record = {
         "what": "mean squared error of the predicted noise on MNIST test images, over 10 equal bins of t = 1..1000",
-        "schedule": "linear", "T": T, "bins": BINS,
-        "wiener": {"train_images": len(real), "test_images": len(test), "t_of_bin": T // BINS,
+        "schedule": "linear", "T": path.T, "bins": BINS,
+        "wiener": {"train_images": len(real), "test_images": len(test), "t_of_bin": path.T // BINS,
                    "of_t": digits(wiener.reshape(BINS, -1).mean(dim=1)), "mean": digits(wiener.mean())},
         "memoriser": {"train_images": len(real), "test_images": TEST, "t_of_bin": T_OF_BIN,
                       "of_t": digits(memoriser.reshape(BINS, -1).mean(dim=1)), "mean": digits(memoriser.mean())},

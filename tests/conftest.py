@@ -29,10 +29,12 @@ def pytest_configure(config):
 
 @pytest.fixture
 def recipes_folder(tmp_path, monkeypatch):
-    """An empty folder, in which the course looks for its recipes first."""
+    """An empty folder, in which the course looks for its recipes instead."""
     import minidiff.recipes
+    import minidiff.recipes.catalogue
     (folder := tmp_path / "recipes").mkdir()
     monkeypatch.setattr(minidiff.recipes, "__path__", [str(folder), *minidiff.recipes.__path__])
+    monkeypatch.setattr(minidiff.recipes.catalogue, "__file__", str(folder / "catalogue.py"))
     yield folder
     for file in folder.glob("*.py"):
         sys.modules.pop(f"minidiff.recipes.{file.stem}", None)

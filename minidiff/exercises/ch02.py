@@ -93,7 +93,7 @@ POSTERIOR = Exercise(
     hints=(
         "The mean is a weighted sum of x0 and x_t, equation (2.5). Which table entries does each weight need?",
         "s = t - 1 if s is None else s. With a_t = alpha_bar[t] and a_s = alpha_bar[s], the step's alpha is a_t / a_s.",
-        "The variance is posterior_variance(t, alpha_bar, s); expand_like gives the weights the shape that meets images.",
+        "The variance is posterior_variance(t, alpha_bar, s); expand_like gives weights the shape that meets images.",
     ),
 )
 

@@ -9,6 +9,7 @@ from minidiff.exercises.ch02 import a_table, normal, times
 from minidiff.exercises.compare import kind_of
 from minidiff.exercises.core import Case, Exercise
 from minidiff.process.losses import dsm_loss
+from minidiff.process.path import discrete_path
 from minidiff.process.score import tweedie
 from minidiff.samplers.langevin import langevin
 from minidiff.training.ema import ema_update
@@ -67,10 +68,16 @@ def tweedie_inputs(*shape, dtype=torch.float64):
     return draw
 
 
+def on_path(fn, *given):
+    """The last of the inputs is a table: hand its path to the learner's function."""
+    *given, alpha_bar = given
+    return fn(*given, discrete_path(alpha_bar))
+
+
 def one_gaussian(fn, x_t, m, t, alpha_bar):
     """x0 ~ N(m, 0.5^2): the score of x_t in closed form, handed to the learner's function."""
     a = alpha_bar[t].reshape(-1, 1)
-    return fn(x_t, (a.sqrt() * m - x_t) / (0.25 * a + 1 - a), t, alpha_bar)
+    return fn(x_t, (a.sqrt() * m - x_t) / (0.25 * a + 1 - a), t, discrete_path(alpha_bar))
 
 
 def conditional_mean(x_t, m, t, alpha_bar):
@@ -85,18 +92,18 @@ TWEEDIE = Exercise(
     difficulty="easy",
     cases=(
         Case("gives the conditional mean of a Gaussian", tweedie_inputs(7, 2), drive=one_gaussian,
-             expect=conditional_mean, hint="(1 - alpha_bar) is a variance, and the score is multiplied by a variance"),
-        Case("uses each point's own step", tweedie_inputs(9, 9),
-             hint="t holds one step per point: expand_like gives table entries the shape (B, 1)"),
-        Case("works on pictures", tweedie_inputs(4, 1, 4, 4)),
+             expect=conditional_mean, hint="the score is multiplied by a variance, sigma squared"),
+        Case("uses each point's own step", tweedie_inputs(9, 9), on_path,
+             hint="t holds one step per point: path.at(t, x_t) gives alpha and sigma the shape (B, 1)"),
+        Case("works on pictures", tweedie_inputs(4, 1, 4, 4), on_path),
         Case("gives x_t back at t = 0", lambda g: (normal(g, 3, 2), normal(g, 3, 2), torch.zeros(3).long(), a_table(g)),
-             expect=lambda x_t, score, t, alpha_bar: x_t),
-        Case("takes one int t for all points", lambda g: (normal(g, 5, 2), normal(g, 5, 2), 11, a_table(g))),
+             on_path, expect=lambda x_t, score, t, alpha_bar: x_t),
+        Case("takes one int t for all points", lambda g: (normal(g, 5, 2), normal(g, 5, 2), 11, a_table(g)), on_path),
         Case("keeps float32", tweedie_inputs(3, 2, dtype=torch.float32), kind="shape",
-             drive=lambda fn, *given: (str(fn(*given).dtype), list(fn(*given).shape))),
+             drive=lambda fn, *given: (lambda x0: (str(x0.dtype), list(x0.shape)))(on_path(fn, *given))),
     ),
     hints=("Solve eq. (3.5) for the mean of x0 given x_t: there is nothing else to do.",
-           "a = expand_like(alpha_bar[t], x_t) has the shape and the dtype to be multiplied with points."))
+           "alpha, sigma = path.at(t, x_t): they have the shape and the dtype to be multiplied with points."))
 
 
 def dsm_inputs(*shape, dtype=torch.float64):
@@ -109,19 +116,19 @@ def dsm_inputs(*shape, dtype=torch.float64):
 def with_a_net(fn, x0, t, eps, alpha_bar):
     """A score that looks at the point and at the time."""
     return fn(lambda x, u: torch.tanh(1.7 * x.flip(-1)) - 0.1 * u.reshape(-1, *[1] * (x.ndim - 1)).to(x),
-              x0, t, eps, alpha_bar)
+              x0, t, eps, discrete_path(alpha_bar))
 
 
 def with_the_target(fn, x0, t, eps, alpha_bar):
     """The score that is right for each draw: grad log q(x_t | x0)."""
     sigma = (1 - alpha_bar[t]).sqrt().reshape(-1, 1)
-    return fn(lambda x, u: -eps / sigma, x0, t, eps, alpha_bar)
+    return fn(lambda x, u: -eps / sigma, x0, t, eps, discrete_path(alpha_bar))
 
 
 def with_weights(fn, x0, t, eps, alpha_bar):
     """The gradient of the loss with respect to the one weight of a linear score."""
     w = torch.tensor(0.3, dtype=x0.dtype, requires_grad=True)
-    return torch.autograd.grad(fn(lambda x, u: -w * x, x0, t, eps, alpha_bar), w)[0]
+    return torch.autograd.grad(fn(lambda x, u: -w * x, x0, t, eps, discrete_path(alpha_bar)), w)[0]
 
 
 DSM_LOSS = Exercise(
@@ -129,18 +136,18 @@ DSM_LOSS = Exercise(
     cases=(
         Case("is 0 for grad log q(x_t | x0)", dsm_inputs(6, 2), drive=with_the_target,
              expect=lambda x0, t, eps, alpha_bar: torch.zeros((), dtype=x0.dtype),
-             hint="the right score is -eps / sigma, sigma = sqrt(1 - alpha_bar): it is sigma score PLUS eps that is 0"),
+             hint="the right score is -eps / sigma: it is sigma score PLUS eps that is 0"),
         Case("weighs the squared error by the variance of the noise", dsm_inputs(6, 2), drive=with_a_net,
-             hint="1 - alpha_bar is the weight of the SQUARE: inside the square stands its root"),
+             hint="sigma^2 is the weight of the SQUARE: inside the square stands its root, sigma"),
         Case("uses each point's own step", dsm_inputs(8, 8), drive=with_a_net,
-             hint="t holds one step per point: expand_like gives table entries the shape (B, 1)"),
+             hint="t holds one step per point: path.at(t, x0) gives sigma the shape (B, 1)"),
         Case("averages over pictures too", dsm_inputs(3, 1, 5, 5), drive=with_a_net,
              hint="the mean over everything: points and dimensions"),
         Case("can be trained: its gradient reaches the score", dsm_inputs(6, 2), drive=with_weights, central=True),
         Case("is one float32 number for float32 points", dsm_inputs(4, 2, dtype=torch.float32), kind="shape",
              drive=lambda fn, *given: (lambda loss: (str(loss.dtype), list(loss.shape)))(with_a_net(fn, *given))),
     ),
-    hints=("First x_t: you have q_sample. Then ask the score at (x_t, t).",
+    hints=("First x_t: path.mix(x0, eps, t). Then ask the score at (x_t, t).",
            "sigma^2 (score + eps / sigma)^2 = (sigma score + eps)^2: no division is needed."))
 
 

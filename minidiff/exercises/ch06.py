@@ -5,6 +5,7 @@ import torch
 from minidiff.exercises.core import Case, Exercise
 from minidiff.process.convert import convert
 from minidiff.process.forward import expand_like, q_sample
+from minidiff.process.path import discrete_path
 from minidiff.process.schedules import cosine_betas
 from minidiff.process.targets import EPS, V, X0, Target, to_target
 from minidiff.process.variance import hybrid_loss
@@ -203,7 +204,7 @@ def two_answers(w):
 
 
 def value(fn, x0, t, eps, alpha_bar, w, **kwargs):
-    return fn(two_answers(w), x0, t, eps, alpha_bar, **kwargs)
+    return fn(two_answers(w), x0, t, eps, discrete_path(alpha_bar), **kwargs)
 
 
 def pull(fn, x0, t, eps, alpha_bar, w, **kwargs):
@@ -239,9 +240,9 @@ HYBRID_LOSS = Exercise(
              lambda fn, *given: pull(fn, *given, vlb_weight=1.0)),
         Case("gives one number, like x0", hybrid_inputs(2, 1, 3, 3), value, kind="shape", rtol=1e-4),
     ),
-    hints=("x_t by q_sample, then eps_hat, mix = net(x_t, t).chunk(2, dim=1).",
+    hints=("x_t by path.mix(x0, eps, t), then eps_hat, mix = net(x_t, t).chunk(2, dim=1).",
            "simple is the plain mean squared error of eps_hat; the bound is vlb_estimate(...).mean().",
-           "vlb_estimate(x0, x_t, eps_hat.detach(), mix, t, alpha_bar).mean()"),
+           "vlb_estimate(x0, x_t, eps_hat.detach(), mix, t, path).mean()"),
 )
 
 EXERCISES = (COSINE_BETAS, CONVERT, LOSS_WEIGHT, ZERO_SNR, HYBRID_LOSS)

@@ -59,7 +59,8 @@ def step_inputs(generator, t, s, eta, B=4):
 
 
 STEP = Exercise(
-    id="ch07.ddim_step", title="One step of the whole family", reference=ddim_step, points=4, minutes=15, difficulty="medium",
+    id="ch07.ddim_step", title="One step of the whole family", reference=ddim_step, points=4, minutes=15,
+    difficulty="medium",
     cases=(
         Case("is DDIM for eta = 0: all noise is kept", lambda g: step_inputs(g, 14, 9, 0.0), one_step,
              hint="for eta = 0, q is 0 and x_s = alpha_s x0 + sigma_s eps", central=True),

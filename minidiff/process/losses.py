@@ -2,7 +2,6 @@
 
 import torch
 
-from minidiff.process.forward import expand_like, q_sample
 from minidiff.process.noise import normal_like
 from minidiff.process.targets import to_target
 
@@ -12,14 +11,14 @@ def draw_times(n, T, generator):
     return torch.randint(1, T + 1, (n,), generator=generator)
 
 
-def dsm_loss(score, x0, t, eps, alpha_bar):
+def dsm_loss(score, x0, t, eps, path):
     """Denoising score matching, weighted by the variance of the noise (Vincent 2011; Song and Ermon 2019, eq. 6).
 
-    score: function (x_t (B, ...), t (B,)) -> (B, ...); x0, eps: (B, ...); t: (B,) int in 1..T; alpha_bar: (T + 1,).
-    Returns the mean over batch and dimensions of (1 - alpha_bar_t) (score(x_t, t) - grad log q(x_t | x0))^2, a scalar.
+    score: function (x_t (B, ...), t (B,)) -> (B, ...); x0, eps: (B, ...); t: (B,) times of `path` with sigma > 0.
+    Returns the mean over batch and dimensions of sigma_t^2 (score(x_t, t) - grad log q(x_t | x0))^2, a scalar.
     """
-    sigma = expand_like((1 - alpha_bar[t]).sqrt(), x0)
-    return (sigma * score(q_sample(x0, t, eps, alpha_bar), t) + eps).square().mean()
+    _, sigma = path.at(t, x0)
+    return (sigma * score(path.mix(x0, eps, t), t) + eps).square().mean()
 
 
 def denoising_loss(net, x0, path, target, generator):

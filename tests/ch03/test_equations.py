@@ -107,7 +107,7 @@ def test_the_score_is_the_mean_arrow(t):
 @pytest.mark.parametrize("t", STEPS)
 def test_tweedie(t):
     x_t = POINTS
-    torch.testing.assert_close(tweedie(x_t, at(t).score(x_t), t, ALPHA_BAR), over_x0(x_t, t, lambda x0: x0),
+    torch.testing.assert_close(tweedie(x_t, at(t).score(x_t), t, PATH), over_x0(x_t, t, lambda x0: x0),
                                rtol=1e-6, atol=1e-6)
 
 
@@ -118,7 +118,7 @@ def test_the_mean_noise_is_minus_sigma_times_the_score(t):
     mean_eps = over_x0(x_t, t, lambda x0: x0)
     mean_eps = (x_t - a.sqrt() * mean_eps) / (1 - a).sqrt()
     torch.testing.assert_close(mean_eps, -(1 - a).sqrt() * at(t).score(x_t), rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(score_from_eps(mean_eps, t, ALPHA_BAR), at(t).score(x_t), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(score_from_eps(mean_eps, t, PATH), at(t).score(x_t), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.equation("3.7")

@@ -92,7 +92,7 @@ def test_dsm_is_the_loss_on_eps_of_the_same_net():
     x0, g = points(), gen(3)
     t, eps = draw_times(64, 1000, g), torch.randn(64, 2, generator=g)
     loss, _ = denoising_loss(net, x0, PATH, EPS, gen(3))
-    torch.testing.assert_close(dsm_loss(score, x0, t, eps, ALPHA_BAR), loss)
+    torch.testing.assert_close(dsm_loss(score, x0, t, eps, PATH), loss)
 
 
 def test_dsm_is_the_weighted_squared_distance_to_the_score_of_the_noise():
@@ -102,12 +102,12 @@ def test_dsm_is_the_weighted_squared_distance_to_the_score_of_the_noise():
     log_q = torch.distributions.Normal(a.sqrt() * x0, (1 - a).sqrt()).log_prob(x_t).sum()
     target = torch.autograd.grad(log_q, x_t)[0]
     expected = ((1 - a) * (torch.sin(x_t.detach()) - target) ** 2).mean()
-    torch.testing.assert_close(dsm_loss(lambda x, t: torch.sin(x), x0, t, eps, ALPHA_BAR), expected)
+    torch.testing.assert_close(dsm_loss(lambda x, t: torch.sin(x), x0, t, eps, PATH), expected)
 
 
 def test_tweedie_of_the_score_of_a_noise_is_the_picture_of_that_noise():
     x_t, eps, t = points(dtype=torch.float64), points(seed=1, dtype=torch.float64), torch.arange(1, 65) * 15
-    ours = tweedie(x_t, score_from_eps(eps, t, ALPHA_BAR), t, ALPHA_BAR)
+    ours = tweedie(x_t, score_from_eps(eps, t, PATH), t, PATH)
     torch.testing.assert_close(ours, predict_x0(x_t, t, eps, ALPHA_BAR))
 
 
@@ -115,4 +115,4 @@ def test_tweedie_undoes_the_noise_when_it_is_told_where_it_came_from():
     x0, eps, t = points(dtype=torch.float64), points(seed=1, dtype=torch.float64), torch.arange(1, 65) * 15
     a = ALPHA_BAR[t][:, None]
     x_t = a.sqrt() * x0 + (1 - a).sqrt() * eps
-    torch.testing.assert_close(tweedie(x_t, (a.sqrt() * x0 - x_t) / (1 - a), t, ALPHA_BAR), x0)
+    torch.testing.assert_close(tweedie(x_t, (a.sqrt() * x0 - x_t) / (1 - a), t, PATH), x0)

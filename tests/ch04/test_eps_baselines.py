@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from minidiff.evaluation.eps_baselines import memoriser_eps_mse, wiener_eps_mse
+from minidiff.process.path import discrete_path
 from minidiff.process.schedules import alpha_bar_of, as_table, linear_betas
 
 ALPHA_BAR = alpha_bar_of(as_table(torch.linspace(0.02, 0.5, 20, dtype=torch.float64)))
+PATH = discrete_path(ALPHA_BAR)
 
 
 def generator(seed=0):
@@ -31,7 +33,7 @@ def test_wiener_is_the_filter_applied_to_noise(t):
     eps = torch.randn(x0.shape, generator=generator(2), dtype=torch.float64)
     error = ((a.sqrt() * (x0 - flat.mean(dim=0)) + (1 - a).sqrt() * eps) @ A - eps).square().mean(dim=1)
     expected = error.reshape(4000, 30).mean(dim=1)  # the mean over the pictures, one of each noise
-    line = wiener_eps_mse(images, real, ALPHA_BAR)[t]
+    line = wiener_eps_mse(images, real, PATH)[t]
     assert abs(line - expected.mean()) < 4 * expected.std() / 4000**0.5
 
 
@@ -43,28 +45,28 @@ def test_no_linear_denoiser_is_better(t):
     x_t = torch.cat([a.sqrt() * x0 + (1 - a).sqrt() * eps, torch.ones(len(x0), 1)], dim=1)
     fitted = torch.linalg.lstsq(x_t, eps).solution
     best = (x_t @ fitted - eps).square().mean()
-    line = wiener_eps_mse(real, real, ALPHA_BAR)[t]
+    line = wiener_eps_mse(real, real, PATH)[t]
     assert line == pytest.approx(float(best), rel=0.01)
 
 
 def test_a_direction_without_variance_costs_nothing():
     real = pictures(300)
     real[..., 2:] = 0.7
-    line = wiener_eps_mse(real, real, ALPHA_BAR)
+    line = wiener_eps_mse(real, real, PATH)
     assert torch.isfinite(line[1:]).all()
-    early = alpha_bar_of(as_table(torch.tensor([1e-9, 0.999])))
+    early = discrete_path(alpha_bar_of(as_table(torch.tensor([1e-9, 0.999]))))
     assert wiener_eps_mse(real, real, early)[1] == pytest.approx(2 / 5, rel=1e-2)
 
 
 def test_wiener_has_no_value_at_clean_data_and_falls():
-    line = wiener_eps_mse(pictures(100), pictures(100), ALPHA_BAR)
+    line = wiener_eps_mse(pictures(100), pictures(100), PATH)
     assert line.shape == (21,) and line.dtype == torch.float64 and torch.isnan(line[0])
     assert (line[2:] < line[1:-1]).all() and (line[1:] > 0).all()
 
 
 def test_wiener_pays_for_pictures_it_was_not_fitted_to():
     real = pictures(300)
-    assert (wiener_eps_mse(3 * real, real, ALPHA_BAR)[1:] > wiener_eps_mse(real, real, ALPHA_BAR)[1:]).all()
+    assert (wiener_eps_mse(3 * real, real, PATH)[1:] > wiener_eps_mse(real, real, PATH)[1:]).all()
 
 
 @pytest.mark.parametrize("t", [1, 8, 20])
@@ -78,19 +80,19 @@ def test_memoriser_against_loops(t):
         weights = torch.exp(logits - logits.max())
         x0_hat = sum(w * r for w, r in zip(weights / weights.sum(), real.flatten(1).double()))
         total += float(((x_t - a.sqrt() * x0_hat) / (1 - a).sqrt() - e).square().sum())
-    assert memoriser_eps_mse(images, real, t, ALPHA_BAR, generator(9)) == pytest.approx(total / 15, rel=1e-4)
+    assert memoriser_eps_mse(images, real, t, PATH, generator(9)) == pytest.approx(total / 15, rel=1e-4)
 
 
 def test_memoriser_knows_what_it_has_seen_and_nothing_else():
     real, fresh = pictures(50, dim=40), pictures(50, seed=1, dim=40)
-    assert memoriser_eps_mse(real, real, 1, ALPHA_BAR, generator()) < 1e-6
-    assert memoriser_eps_mse(fresh, real, 1, ALPHA_BAR, generator()) > 1
+    assert memoriser_eps_mse(real, real, 1, PATH, generator()) < 1e-6
+    assert memoriser_eps_mse(fresh, real, 1, PATH, generator()) > 1
 
 
 def test_memoriser_of_one_picture_answers_with_it():
     one, other, a = pictures(1), pictures(1, seed=1), float(ALPHA_BAR[6])
     expected = a / (1 - a) * (other - one).square().mean()
-    assert memoriser_eps_mse(other, one, 6, ALPHA_BAR, generator()) == pytest.approx(float(expected), rel=1e-4)
+    assert memoriser_eps_mse(other, one, 6, PATH, generator()) == pytest.approx(float(expected), rel=1e-4)
 
 
 def test_the_record_holds_what_the_chapter_says():

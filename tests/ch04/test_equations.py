@@ -197,7 +197,7 @@ def test_the_best_linear_coefficient(path, value):
 def test_the_linear_line_is_an_average_over_directions(path):
     pictures = randn(50, 6) @ randn(6, 6, seed=1)
     values = torch.linalg.eigvalsh(torch.cov(pictures.T, correction=0))
-    line = wiener_eps_mse(pictures, pictures, path.alpha(torch.arange(21)) ** 2)
+    line = wiener_eps_mse(pictures, pictures, path)
     for t in (1, 7, 20):
         a = path.alpha(t) ** 2
         expected = (a * values / (a * values + path.sigma(t) ** 2)).mean()
@@ -216,8 +216,7 @@ def test_the_memoriser_is_bayes_rule_over_its_pictures(path):
         likelihood = torch.exp(-away / (2 * sigma**2))
         x0_hat = (likelihood / likelihood.sum()) @ real.flatten(1)
         errors.append(((x_t - alpha * x0_hat) / sigma - e).square())
-    alpha_bar = path.alpha(torch.arange(21)) ** 2
-    got = memoriser_eps_mse(images.float(), real.float(), t, alpha_bar, generator(5))
+    got = memoriser_eps_mse(images.float(), real.float(), t, path, generator(5))
     assert got == pytest.approx(float(torch.stack(errors).mean()), rel=1e-4)
 
 

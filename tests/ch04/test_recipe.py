@@ -61,7 +61,7 @@ def test_a_run_is_described_by_everything_that_it_was_built_from(few_strokes):
                           "net": TINY.presets["cpu"]["net"], "T": 50, "betas": [0.01, 0.3], "shape": [1, 28, 28],
                           "classes": 10}
     assert run.fit == {"lr": 3e-3, "warmup": 5, "seed": 3}
-    assert TINY.config == RECIPE.config == {"T": 1000, "betas": [1e-4, 0.02]}
+    assert TINY.config == RECIPE.config == {"shape": [1, 28, 28], "T": 1000, "betas": [1e-4, 0.02]}
 
 
 def test_a_seed_decides_the_first_weights_and_the_order_of_the_batches(few_strokes):
@@ -80,7 +80,7 @@ def test_two_ranks_share_a_batch(few_strokes):
 
 
 @pytest.mark.parametrize("wrong, said", [({"preset": "tpu"}, "preset must be one of cpu, got 'tpu'"),
-                                         ({"t": 10}, "mnist-ddpm has no setting t; it has T, betas")])
+                                         ({"t": 10}, "mnist-ddpm has no setting t; it has shape, T, betas")])
 def test_build_says_what_it_wants(wrong, said):
     with pytest.raises(ValueError, match=said):
         build(TINY, **wrong)
@@ -296,7 +296,7 @@ def test_sample_says_what_it_wants(wrong, said):
 
 
 def test_a_condition_that_the_recipe_does_not_know_is_refused():
-    with pytest.raises(TypeError, match="label"):
+    with pytest.raises(ValueError, match="takes no condition, asked for was label"):
         sample(DIGITS, third, 1, label=3)
 
 

@@ -162,7 +162,8 @@ def test_one_ancestral_step_draws_from_the_posterior_of_its_own_pair_of_times(pa
 def test_the_noise_that_is_kept_and_the_noise_that_is_new_have_the_variance_of_s_together(path, data, eta):
     t, s = data.draw(pairs(path))
     zero, one = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
-    new = ddim_step(zero, zero, t, s, path, eta, generator()) / torch.randn(1, generator=generator(), dtype=torch.float64)
+    z = torch.randn(1, generator=generator(), dtype=torch.float64)
+    new = ddim_step(zero, zero, t, s, path, eta, generator()) / z
     kept = ddim_step(zero, one, t, s, path, eta, generator()) - ddim_step(zero, zero, t, s, path, eta, generator())
     torch.testing.assert_close(kept**2 + new**2, path.sigma(s)[None] ** 2, rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(new, eta * posterior_of(path, t, s).sqrt()[None], rtol=1e-6, atol=1e-9)

@@ -10,6 +10,7 @@ from minidiff.process.continuous import cosine_path, interpolated_path, lambda_o
 from minidiff.process.elbo import kl_gauss
 from minidiff.process.forward import expand_like, q_sample, snr
 from minidiff.process.posterior import posterior, posterior_variance
+from minidiff.process.path import discrete_path
 from minidiff.process.schedules import alpha_bar_of, as_table, cosine_betas, linear_betas
 from minidiff.process.targets import EPS, V, X0, Target, from_target, to_target
 from minidiff.process.variance import hybrid_loss, learned_variance, vlb_term
@@ -147,6 +148,7 @@ def test_the_roots_are_shifted_and_scaled(betas):
 
 T = 20
 ALPHA_BAR = alpha_bar_of(as_table(torch.linspace(0.05, 0.5, T, dtype=torch.float64)))
+PATH = discrete_path(ALPHA_BAR)
 
 
 @pytest.mark.equation("6.9")
@@ -173,7 +175,7 @@ def test_the_best_variance_adds_the_error_of_the_mean(t):
 def test_the_learned_variance_lies_between_in_logs(mix):
     t = torch.arange(2, T + 1)
     beta, tilde = 1 - ALPHA_BAR[t] / ALPHA_BAR[t - 1], posterior_variance(t, ALPHA_BAR)
-    got = learned_variance(torch.full((T - 1, 2), mix).double(), t, ALPHA_BAR)
+    got = learned_variance(torch.full((T - 1, 2), mix).double(), t, PATH)
     torch.testing.assert_close(got[:, 0], beta**mix * tilde ** (1 - mix), rtol=1e-7, atol=0)
 
 
@@ -182,11 +184,11 @@ def test_the_learned_variance_lies_between_in_logs(mix):
 def test_the_hybrid_loss_term_by_term(weight):
     x0 = torch.randint(0, 256, (T, 1, 3, 3), generator=generator()).double() * 2 / 255 - 1
     t, eps = torch.arange(1, T + 1), normal(T, 1, 3, 3)
-    loss = hybrid_loss(lambda x, t: torch.cat([0.3 * x, x.cos()], dim=1), x0, t, eps, ALPHA_BAR, weight)
+    loss = hybrid_loss(lambda x, t: torch.cat([0.3 * x, x.cos()], dim=1), x0, t, eps, PATH, weight)
     x_t = q_sample(x0, t, eps, ALPHA_BAR)
     alpha, sigma = expand_like(ALPHA_BAR[t].sqrt(), x0), expand_like((1 - ALPHA_BAR[t]).sqrt(), x0)
-    x0_hat, variance = (x_t - sigma * 0.3 * x_t) / alpha, learned_variance(x_t.cos(), t, ALPHA_BAR)
-    bound = T * vlb_term(x0, x_t, x0_hat, variance, t, ALPHA_BAR).mean()
+    x0_hat, variance = (x_t - sigma * 0.3 * x_t) / alpha, learned_variance(x_t.cos(), t, PATH)
+    bound = T * vlb_term(x0, x_t, x0_hat, variance, t, PATH).mean()
     assert float(loss) == pytest.approx(float((0.3 * x_t - eps).square().mean() + weight * bound), rel=1e-10)
 
 

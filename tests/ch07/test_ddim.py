@@ -98,7 +98,8 @@ def test_all_paths_give_one_walk_up_to_scale():
     there = {}
     for name, path in PATHS.items():
         times = times_of(name, 10)
-        there[name] = final_sample(ddim(mixture_denoiser(MIXTURE, path), start(name), times, path)) / path.alpha(times[-1])
+        walk = ddim(mixture_denoiser(MIXTURE, path), start(name), times, path)
+        there[name] = final_sample(walk) / path.alpha(times[-1])
     for name in ("vp", "cosine"):
         torch.testing.assert_close(there[name], there["ve"], rtol=1e-8, atol=1e-8)
 
@@ -115,7 +116,8 @@ def test_up_and_down_again_comes_back_with_order_1(name):
 
 def test_inversion_finds_the_noise_that_the_ode_came_from():
     times = times_of("cosine", 1000)
-    up = final_sample(invert(mixture_denoiser(MIXTURE, PATHS["cosine"]), arrival("cosine"), times.flip(0), PATHS["cosine"]))
+    path = PATHS["cosine"]
+    up = final_sample(invert(mixture_denoiser(MIXTURE, path), arrival("cosine"), times.flip(0), path))
     assert (up - start("cosine")).norm(dim=1).median() < 0.02
 
 

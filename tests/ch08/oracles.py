@@ -132,7 +132,8 @@ def compare_singlestep(n, form, algorithm):
     scheduler.sigmas = torch.logspace(1, -1.5, 2 * n + 1, dtype=torch.float64)
     x = normal(50, 2)
     reference = theirs(scheduler, x, noise_of(VP))
-    return error(final_sample(singlestep(mixture_denoiser(MIXTURE, VP), x, scheduler.sigmas[::2], VP, 2, form)), reference)
+    walk = singlestep(mixture_denoiser(MIXTURE, VP), x, scheduler.sigmas[::2], VP, 2, form)
+    return error(final_sample(walk), reference)
 
 
 DPM, UNIPC = diffusers.DPMSolverMultistepScheduler, diffusers.UniPCMultistepScheduler

@@ -45,7 +45,8 @@ def test_with_the_denoisers_own_answer_the_step_is_ddim(path, form, fractions):
     x0, eps = normal(3, 2, seed=2), normal(3, 2, seed=3)
     x = path.alpha(t) * x0 + path.sigma(t) * eps
     x_s = exponential_step(x, x0 if form == "x0" else eps, t, s, path, form)
-    torch.testing.assert_close(x_s, ddim_step(x0, eps, t, s, path, eta=0.0), rtol=1e-9, atol=1e-9 * float(path.sigma(t) + 1))
+    expected = ddim_step(x0, eps, t, s, path, eta=0.0)
+    torch.testing.assert_close(x_s, expected, rtol=1e-9, atol=1e-9 * float(path.sigma(t) + 1))
 
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)

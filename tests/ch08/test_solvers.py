@@ -127,7 +127,8 @@ def test_a_solver_gives_the_same_picture_on_every_path(name):
     ends = []
     for path in (ve, vp):
         times = torch.cat([time_of(path, -levels.log()), torch.zeros(1, dtype=torch.float64)])
-        ends.append(final_sample(SOLVERS[name](Counter(path), 10 * float(path.alpha(times[0])) * normal(20, 2), times, path)))
+        start = 10 * float(path.alpha(times[0])) * normal(20, 2)
+        ends.append(final_sample(SOLVERS[name](Counter(path), start, times, path)))
     torch.testing.assert_close(*ends, rtol=1e-8, atol=1e-8)
 
 
@@ -151,8 +152,9 @@ def test_other_walks_may_not_and_say_so(name):
                                            (singlestep, {"order": 0}), (singlestep, {"form": "v"}),
                                            (unipc, {"order": 4}), (SOLVERS["lms-1"].func, {"order": 5})])
 def test_another_order_or_form_is_refused(solver, wrong):
+    path = PATHS["vp"]
     with pytest.raises(ValueError, match="order must be 1, 2"):
-        final_sample(solver(Counter(PATHS["vp"]), normal(4, 2), lambda_grid(PATHS["vp"], 5, 1.0, 0.01), PATHS["vp"], **wrong))
+        final_sample(solver(Counter(path), normal(4, 2), lambda_grid(path, 5, 1.0, 0.01), path, **wrong))
 
 
 # --- the values -----------------------------------------------------------------------------------------------------

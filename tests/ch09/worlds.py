@@ -62,5 +62,6 @@ def arrival():
 def measured_order(walk, steps):
     """The order of a sampler on the straight path, from the median error over the 100 starts."""
     x, end = arrival()
-    errors = [float((final_sample(walk(exact(STRAIGHT), x, grid(n), STRAIGHT)) - end).norm(dim=1).median()) for n in steps]
+    ends = [final_sample(walk(exact(STRAIGHT), x, grid(n), STRAIGHT)) for n in steps]
+    errors = [float((x - end).norm(dim=1).median()) for x in ends]
     return order_of_convergence(steps, errors)

@@ -345,7 +345,7 @@ def test_a_learned_variance_is_a_second_half_of_the_answer(plug, tmp_path):
     def loss(net, batch, generator):
         t = torch.randint(1, 51, (len(batch["x"]),), generator=generator)
         eps = torch.randn(batch["x"].shape, generator=generator)
-        return hybrid_loss(net, batch["x"], t, eps, PATH.alpha_bar), {}
+        return hybrid_loss(net, batch["x"], t, eps, PATH), {}
 
     def noise(net, path):
         return denoiser_of(lambda x, t: net(x, t).chunk(2, dim=1)[0], path, EPS)

@@ -75,119 +75,119 @@ def by_autograd(x, weights, means, stds):
 # --- tweedie --------------------------------------------------------------------------------------------------------
 
 @mutant("ch03.tweedie")
-def standard_deviation_times_score(x_t, score, t, alpha_bar):
-    a = expand_like(alpha_bar[t], x_t)
+def standard_deviation_times_score(x_t, score, t, path):
+    a = expand_like(path.alpha_bar[t], x_t)
     return (x_t + (1 - a).sqrt() * score) / a.sqrt()
 
 
 @mutant("ch03.tweedie")
-def takes_the_score_for_the_noise(x_t, score, t, alpha_bar):
-    a = expand_like(alpha_bar[t], x_t)
+def takes_the_score_for_the_noise(x_t, score, t, path):
+    a = expand_like(path.alpha_bar[t], x_t)
     return (x_t - (1 - a).sqrt() * score) / a.sqrt()
 
 
 @mutant("ch03.tweedie")
-def forgets_to_scale_back(x_t, score, t, alpha_bar):
-    return x_t + (1 - expand_like(alpha_bar[t], x_t)) * score
+def forgets_to_scale_back(x_t, score, t, path):
+    return x_t + (1 - expand_like(path.alpha_bar[t], x_t)) * score
 
 
 @mutant("ch03.tweedie")
-def divides_by_alpha_bar(x_t, score, t, alpha_bar):
-    a = expand_like(alpha_bar[t], x_t)
+def divides_by_alpha_bar(x_t, score, t, path):
+    a = expand_like(path.alpha_bar[t], x_t)
     return (x_t + (1 - a) * score) / a
 
 
 @mutant("ch03.tweedie")
-def scales_the_point_alone(x_t, score, t, alpha_bar):
-    a = expand_like(alpha_bar[t], x_t)
+def scales_the_point_alone(x_t, score, t, path):
+    a = expand_like(path.alpha_bar[t], x_t)
     return x_t / a.sqrt() + (1 - a) * score
 
 
 @mutant("ch03.tweedie")
-def one_step_for_all_points(x_t, score, t, alpha_bar):
-    a = alpha_bar[t].reshape(-1)[0].to(x_t)
+def one_step_for_all_points(x_t, score, t, path):
+    a = path.alpha_bar[t].reshape(-1)[0].to(x_t)
     return (x_t + (1 - a) * score) / a.sqrt()
 
 
 @mutant("ch03.tweedie")
-def steps_along_the_width(x_t, score, t, alpha_bar):
-    a = alpha_bar[t].to(x_t)
+def steps_along_the_width(x_t, score, t, path):
+    a = path.alpha_bar[t].to(x_t)
     return (x_t + (1 - a) * score) / a.sqrt()
 
 
 @alternative("ch03.tweedie")
-def by_the_noise(x_t, score, t, alpha_bar):
-    a = expand_like(alpha_bar[t], x_t)
+def by_the_noise(x_t, score, t, path):
+    a = expand_like(path.alpha_bar[t], x_t)
     eps = -(1 - a).sqrt() * score
     return x_t * a.rsqrt() - eps * (1 / a - 1).sqrt()
 
 
 @alternative("ch03.tweedie")
-def by_a_view(x_t, score, t, alpha_bar):
-    a = alpha_bar[torch.as_tensor(t)].to(x_t).reshape(-1, *[1] * (x_t.ndim - 1))
+def by_a_view(x_t, score, t, path):
+    a = path.alpha_bar[torch.as_tensor(t)].to(x_t).reshape(-1, *[1] * (x_t.ndim - 1))
     return torch.addcmul(x_t, 1 - a, score).div(torch.sqrt(a))
 
 
 # --- dsm_loss -------------------------------------------------------------------------------------------------------
 
 @mutant("ch03.dsm_loss")
-def without_the_weight(score, x0, t, eps, alpha_bar):
-    sigma = expand_like((1 - alpha_bar[t]).sqrt(), x0)
-    return (score(q_sample(x0, t, eps, alpha_bar), t) + eps / sigma).square().mean()
+def without_the_weight(score, x0, t, eps, path):
+    sigma = expand_like((1 - path.alpha_bar[t]).sqrt(), x0)
+    return (score(path.mix(x0, eps, t), t) + eps / sigma).square().mean()
 
 
 @mutant("ch03.dsm_loss")
-def weight_inside_the_square(score, x0, t, eps, alpha_bar):
-    variance = expand_like(1 - alpha_bar[t], x0)
-    return (variance * (score(q_sample(x0, t, eps, alpha_bar), t) + eps / variance.sqrt())).square().mean()
+def weight_inside_the_square(score, x0, t, eps, path):
+    variance = expand_like(1 - path.alpha_bar[t], x0)
+    return (variance * (score(path.mix(x0, eps, t), t) + eps / variance.sqrt())).square().mean()
 
 
 @mutant("ch03.dsm_loss")
-def target_with_the_other_sign(score, x0, t, eps, alpha_bar):
-    sigma = expand_like((1 - alpha_bar[t]).sqrt(), x0)
-    return (sigma * score(q_sample(x0, t, eps, alpha_bar), t) - eps).square().mean()
+def target_with_the_other_sign(score, x0, t, eps, path):
+    sigma = expand_like((1 - path.alpha_bar[t]).sqrt(), x0)
+    return (sigma * score(path.mix(x0, eps, t), t) - eps).square().mean()
 
 
 @mutant("ch03.dsm_loss")
-def asks_the_score_at_the_clean_points(score, x0, t, eps, alpha_bar):
-    sigma = expand_like((1 - alpha_bar[t]).sqrt(), x0)
+def asks_the_score_at_the_clean_points(score, x0, t, eps, path):
+    sigma = expand_like((1 - path.alpha_bar[t]).sqrt(), x0)
     return (sigma * score(x0, t) + eps).square().mean()
 
 
 @mutant("ch03.dsm_loss")
-def sums_over_the_dimensions(score, x0, t, eps, alpha_bar):
-    sigma = expand_like((1 - alpha_bar[t]).sqrt(), x0)
-    return (sigma * score(q_sample(x0, t, eps, alpha_bar), t) + eps).square().flatten(1).sum(dim=1).mean()
+def sums_over_the_dimensions(score, x0, t, eps, path):
+    sigma = expand_like((1 - path.alpha_bar[t]).sqrt(), x0)
+    return (sigma * score(path.mix(x0, eps, t), t) + eps).square().flatten(1).sum(dim=1).mean()
 
 
 @mutant("ch03.dsm_loss")
-def trains_nothing(score, x0, t, eps, alpha_bar):
-    sigma = expand_like((1 - alpha_bar[t]).sqrt(), x0)
-    return (sigma * score(q_sample(x0, t, eps, alpha_bar), t).detach() + eps).square().mean().requires_grad_()
+def trains_nothing(score, x0, t, eps, path):
+    sigma = expand_like((1 - path.alpha_bar[t]).sqrt(), x0)
+    return (sigma * score(path.mix(x0, eps, t), t).detach() + eps).square().mean().requires_grad_()
 
 
 @mutant("ch03.dsm_loss")
-def one_sigma_for_all_points(score, x0, t, eps, alpha_bar):
-    sigma = (1 - alpha_bar[t]).mean().sqrt().to(x0)
-    return (sigma * score(q_sample(x0, t, eps, alpha_bar), t) + eps).square().mean()
+def one_sigma_for_all_points(score, x0, t, eps, path):
+    sigma = (1 - path.alpha_bar[t]).mean().sqrt().to(x0)
+    return (sigma * score(path.mix(x0, eps, t), t) + eps).square().mean()
 
 
 @mutant("ch03.dsm_loss")
-def absolute_error(score, x0, t, eps, alpha_bar):
-    sigma = expand_like((1 - alpha_bar[t]).sqrt(), x0)
-    return (sigma * score(q_sample(x0, t, eps, alpha_bar), t) + eps).abs().mean()
+def absolute_error(score, x0, t, eps, path):
+    sigma = expand_like((1 - path.alpha_bar[t]).sqrt(), x0)
+    return (sigma * score(path.mix(x0, eps, t), t) + eps).abs().mean()
 
 
 @alternative("ch03.dsm_loss")
-def error_of_the_score_times_its_weight(score, x0, t, eps, alpha_bar):
-    variance = expand_like(1 - alpha_bar[t], x0)
+def error_of_the_score_times_its_weight(score, x0, t, eps, path):
+    variance = expand_like(1 - path.alpha_bar[t], x0)
     x_t = (1 - variance).sqrt() * x0 + variance.sqrt() * eps
     return (variance * (score(x_t, t) + eps / variance.sqrt()) ** 2).mean()
 
 
 @alternative("ch03.dsm_loss")
-def by_the_library(score, x0, t, eps, alpha_bar):
-    eps_hat = -expand_like((1 - alpha_bar[t]).sqrt(), x0) * score(q_sample(x0, t, eps, alpha_bar), t)
+def by_the_library(score, x0, t, eps, path):
+    eps_hat = -expand_like((1 - path.alpha_bar[t]).sqrt(), x0) * score(path.mix(x0, eps, t), t)
     return torch.nn.functional.mse_loss(eps_hat, eps)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from minidiff.process.forward import expand_like, q_sample
+from minidiff.process.forward import expand_like
 from minidiff.process.schedules import as_table
 from minidiff.process.targets import from_target, predict_x0, to_target
 from minidiff.process.variance import learned_variance, vlb_estimate, vlb_term
@@ -311,89 +311,89 @@ def as_a_line_through_two_points(alpha_bar):
     return new.square()
 
 
-def answers(net, x0, t, eps, alpha_bar):
-    x_t = q_sample(x0, t, eps, alpha_bar)
+def answers(net, x0, t, eps, path):
+    x_t = path.mix(x0, eps, t)
     return x_t, *net(x_t, t).chunk(2, dim=1)
 
 
 @mutant("ch06.hybrid_loss")
-def the_bound_moves_the_noise_too(net, x0, t, eps, alpha_bar, vlb_weight=1e-3):
-    x_t, eps_hat, mix = answers(net, x0, t, eps, alpha_bar)
-    return (eps_hat - eps).square().mean() + vlb_weight * vlb_estimate(x0, x_t, eps_hat, mix, t, alpha_bar).mean()
+def the_bound_moves_the_noise_too(net, x0, t, eps, path, vlb_weight=1e-3):
+    x_t, eps_hat, mix = answers(net, x0, t, eps, path)
+    return (eps_hat - eps).square().mean() + vlb_weight * vlb_estimate(x0, x_t, eps_hat, mix, t, path).mean()
 
 
 @mutant("ch06.hybrid_loss")
-def the_variance_is_detached(net, x0, t, eps, alpha_bar, vlb_weight=1e-3):
-    x_t, eps_hat, mix = answers(net, x0, t, eps, alpha_bar)
-    vlb = vlb_estimate(x0, x_t, eps_hat, mix.detach(), t, alpha_bar).mean()
+def the_variance_is_detached(net, x0, t, eps, path, vlb_weight=1e-3):
+    x_t, eps_hat, mix = answers(net, x0, t, eps, path)
+    vlb = vlb_estimate(x0, x_t, eps_hat, mix.detach(), t, path).mean()
     return (eps_hat - eps).square().mean() + vlb_weight * vlb
 
 
 @mutant("ch06.hybrid_loss")
-def the_halves_exchanged(net, x0, t, eps, alpha_bar, vlb_weight=1e-3):
-    x_t, mix, eps_hat = answers(net, x0, t, eps, alpha_bar)
-    vlb = vlb_estimate(x0, x_t, eps_hat.detach(), mix, t, alpha_bar).mean()
+def the_halves_exchanged(net, x0, t, eps, path, vlb_weight=1e-3):
+    x_t, mix, eps_hat = answers(net, x0, t, eps, path)
+    vlb = vlb_estimate(x0, x_t, eps_hat.detach(), mix, t, path).mean()
     return (eps_hat - eps).square().mean() + vlb_weight * vlb
 
 
 @mutant("ch06.hybrid_loss")
-def one_term_in_place_of_the_bound(net, x0, t, eps, alpha_bar, vlb_weight=1e-3):
-    x_t, eps_hat, mix = answers(net, x0, t, eps, alpha_bar)
-    x0_hat = predict_x0(x_t, t, eps_hat.detach(), alpha_bar)
-    term = vlb_term(x0, x_t, x0_hat, learned_variance(mix, t, alpha_bar), t, alpha_bar).mean()
+def one_term_in_place_of_the_bound(net, x0, t, eps, path, vlb_weight=1e-3):
+    x_t, eps_hat, mix = answers(net, x0, t, eps, path)
+    x0_hat = predict_x0(x_t, t, eps_hat.detach(), path.alpha_bar)
+    term = vlb_term(x0, x_t, x0_hat, learned_variance(mix, t, path), t, path).mean()
     return (eps_hat - eps).square().mean() + vlb_weight * term
 
 
 @mutant("ch06.hybrid_loss")
-def weight_written_by_hand(net, x0, t, eps, alpha_bar, vlb_weight=1e-3):
-    x_t, eps_hat, mix = answers(net, x0, t, eps, alpha_bar)
-    return (eps_hat - eps).square().mean() + 1e-3 * vlb_estimate(x0, x_t, eps_hat.detach(), mix, t, alpha_bar).mean()
+def weight_written_by_hand(net, x0, t, eps, path, vlb_weight=1e-3):
+    x_t, eps_hat, mix = answers(net, x0, t, eps, path)
+    return (eps_hat - eps).square().mean() + 1e-3 * vlb_estimate(x0, x_t, eps_hat.detach(), mix, t, path).mean()
 
 
 @mutant("ch06.hybrid_loss")
-def sums_over_the_batch(net, x0, t, eps, alpha_bar, vlb_weight=1e-3):
-    x_t, eps_hat, mix = answers(net, x0, t, eps, alpha_bar)
-    vlb = vlb_estimate(x0, x_t, eps_hat.detach(), mix, t, alpha_bar).sum()
+def sums_over_the_batch(net, x0, t, eps, path, vlb_weight=1e-3):
+    x_t, eps_hat, mix = answers(net, x0, t, eps, path)
+    vlb = vlb_estimate(x0, x_t, eps_hat.detach(), mix, t, path).sum()
     return (eps_hat - eps).square().mean() + vlb_weight * vlb
 
 
 @mutant("ch06.hybrid_loss")
-def the_error_of_the_picture(net, x0, t, eps, alpha_bar, vlb_weight=1e-3):
-    x_t, eps_hat, mix = answers(net, x0, t, eps, alpha_bar)
-    vlb = vlb_estimate(x0, x_t, eps_hat.detach(), mix, t, alpha_bar).mean()
-    return (predict_x0(x_t, t, eps_hat, alpha_bar) - x0).square().mean() + vlb_weight * vlb
+def the_error_of_the_picture(net, x0, t, eps, path, vlb_weight=1e-3):
+    x_t, eps_hat, mix = answers(net, x0, t, eps, path)
+    vlb = vlb_estimate(x0, x_t, eps_hat.detach(), mix, t, path).mean()
+    return (predict_x0(x_t, t, eps_hat, path.alpha_bar) - x0).square().mean() + vlb_weight * vlb
 
 
 @mutant("ch06.hybrid_loss")
-def the_bound_sees_the_true_noise(net, x0, t, eps, alpha_bar, vlb_weight=1e-3):
-    x_t, eps_hat, mix = answers(net, x0, t, eps, alpha_bar)
-    return (eps_hat - eps).square().mean() + vlb_weight * vlb_estimate(x0, x_t, eps, mix, t, alpha_bar).mean()
+def the_bound_sees_the_true_noise(net, x0, t, eps, path, vlb_weight=1e-3):
+    x_t, eps_hat, mix = answers(net, x0, t, eps, path)
+    return (eps_hat - eps).square().mean() + vlb_weight * vlb_estimate(x0, x_t, eps, mix, t, path).mean()
 
 
 @mutant("ch06.hybrid_loss")
-def the_first_two_channels(net, x0, t, eps, alpha_bar, vlb_weight=1e-3):
-    x_t = q_sample(x0, t, eps, alpha_bar)
+def the_first_two_channels(net, x0, t, eps, path, vlb_weight=1e-3):
+    x_t = path.mix(x0, eps, t)
     out = net(x_t, t)
     eps_hat, mix = out[:, :1], out[:, 1:2]
-    vlb = vlb_estimate(x0, x_t, eps_hat.detach().expand_as(x0), mix.expand_as(x0), t, alpha_bar).mean()
+    vlb = vlb_estimate(x0, x_t, eps_hat.detach().expand_as(x0), mix.expand_as(x0), t, path).mean()
     return (eps_hat - eps).square().mean() + vlb_weight * vlb
 
 
 @alternative("ch06.hybrid_loss")
-def by_slices_and_mse(net, x0, t, eps, alpha_bar, vlb_weight=1e-3):
-    x_t, C = q_sample(x0, t, eps, alpha_bar), x0.shape[1]
+def by_slices_and_mse(net, x0, t, eps, path, vlb_weight=1e-3):
+    x_t, C = path.mix(x0, eps, t), x0.shape[1]
     out = net(x_t, t)
-    vlb = vlb_estimate(x0, x_t, out[:, :C].detach(), out[:, C:], t, alpha_bar)
+    vlb = vlb_estimate(x0, x_t, out[:, :C].detach(), out[:, C:], t, path)
     return F.mse_loss(out[:, :C], eps) + vlb_weight * vlb.sum() / len(vlb)
 
 
 @alternative("ch06.hybrid_loss")
-def term_by_term(net, x0, t, eps, alpha_bar, vlb_weight=1e-3):
-    x_t, eps_hat, mix = answers(net, x0, t, eps, alpha_bar)
+def term_by_term(net, x0, t, eps, path, vlb_weight=1e-3):
+    x_t, eps_hat, mix = answers(net, x0, t, eps, path)
     with torch.no_grad():
-        x0_hat = predict_x0(x_t, t, eps_hat, alpha_bar)
-    terms = vlb_term(x0, x_t, x0_hat, learned_variance(mix, t, alpha_bar), t, alpha_bar)
-    return (eps - eps_hat).pow(2).mean() + vlb_weight * (len(alpha_bar) - 1) * terms.mean()
+        x0_hat = predict_x0(x_t, t, eps_hat, path.alpha_bar)
+    terms = vlb_term(x0, x_t, x0_hat, learned_variance(mix, t, path), t, path)
+    return (eps - eps_hat).pow(2).mean() + vlb_weight * path.T * terms.mean()
 
 
 @mutant("ch06.cosine_betas")

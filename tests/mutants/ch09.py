@@ -345,7 +345,8 @@ def one_walk_for_all(denoiser, shape, times, path, generator, walk=euler_flow, b
 def forgets_the_rest(denoiser, shape, times, path, generator, walk=euler_flow, batch=1000):
     eps = torch.randn(shape, generator=generator)
     whole = max(1, len(eps) // batch) * batch
-    return torch.cat([final_sample(walk(denoiser, noise, times, path)) for noise in eps[:whole].split(batch)]), eps[:whole]
+    x0 = torch.cat([final_sample(walk(denoiser, noise, times, path)) for noise in eps[:whole].split(batch)])
+    return x0, eps[:whole]
 
 
 @mutant("ch09.reflow_pairs")

@@ -3,10 +3,11 @@
 import torch
 
 from minidiff.exercises.ch02 import a_table, normal, times
-from minidiff.exercises.ch03 import (dsm_inputs, ema_inputs, mixture_inputs, slope_of_log_density, tweedie_inputs,
-                                     updated, walk_inputs, walked, with_a_net)
+from minidiff.exercises.ch03 import (dsm_inputs, ema_inputs, mixture_inputs, on_path, slope_of_log_density,
+                                     tweedie_inputs, updated, walk_inputs, walked, with_a_net)
 from minidiff.exercises.core import Case
 from minidiff.process.forward import q_sample
+from minidiff.process.path import discrete_path
 
 
 def means_per_point(generator):
@@ -22,12 +23,12 @@ def noised_points(generator):
 def from_its_own_score(fn, x0, eps, t, alpha_bar):
     """x_t and the score of q(x_t | x0), handed to the learner's function."""
     sigma = (1 - alpha_bar[t]).sqrt().reshape(-1, 1, 1, 1)
-    return fn(q_sample(x0, t, eps, alpha_bar), -eps / sigma, t, alpha_bar)
+    return fn(q_sample(x0, t, eps, alpha_bar), -eps / sigma, t, discrete_path(alpha_bar))
 
 
 def without_a_score(fn, x0, t, eps, alpha_bar):
     """The loss of the score that is 0 everywhere."""
-    return fn(lambda x, u: torch.zeros_like(x), x0, t, eps, alpha_bar)
+    return fn(lambda x, u: torch.zeros_like(x), x0, t, eps, discrete_path(alpha_bar))
 
 
 HIDDEN = {
@@ -39,7 +40,7 @@ HIDDEN = {
     "ch03.tweedie": (
         Case("gives x0 back for the score of q(x_t | x0)", noised_points, from_its_own_score,
              expect=lambda x0, eps, t, alpha_bar: x0),
-        Case("works for clips (B, F, C, H, W)", tweedie_inputs(3, 4, 2, 3, 5)),
+        Case("works for clips (B, F, C, H, W)", tweedie_inputs(3, 4, 2, 3, 5), on_path),
     ),
     "ch03.dsm_loss": (
         Case("is the mean square of the noise when the score is 0", dsm_inputs(5, 3), without_a_score,
