@@ -64,6 +64,8 @@ def serve(config, incoming, outgoing):
     config["base"] = sandbox.memory_of([os.getpid()])
     write_frame(outgoing, b"e", 0, wire.pack({"stopped": ""}))
     while frame := read_frame(incoming, wire.ORDER):
+        if frame[0] == b"x":  # the end of a job, which its watcher has seen
+            continue
         job = wire.unpack(frame[2], wire.ORDER) | {"number": frame[1]}
 
         def work(say):
@@ -124,7 +126,7 @@ def prepare(job, config, folder, sink):
 def relay(source, outgoing, incoming, config, pid):
     """Copy frames until the job says that it is done, ends, or breaks a limit. Returns why it stopped, or ''.
 
-    That something comes in means that the grader is gone: it asks for nothing else before this job ends.
+    That something comes in means that the grader wants no more of this job, or is gone.
     """
     buffer, total, count, timeout = b"", 0, 0, config["timeout"]
     begun = latest = watched = time.monotonic()
@@ -132,7 +134,7 @@ def relay(source, outgoing, incoming, config, pid):
         ready = select.select([source, incoming], [], [], 0.1)[0]
         now = time.monotonic()
         if incoming in ready:
-            return "the grader is gone"
+            return "the grader has stopped it"
         if now - latest > timeout or now - begun > config["seconds"]:
             return f"ran over {config['timeout']:g} s"
         if now - watched > WATCH:

@@ -65,7 +65,7 @@ def packed(files):
 def requirements():
     """The packages that grading needs, as pyproject.toml asks for them; minidiff itself runs from source/."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    notebook = [r for r in project["optional-dependencies"]["notebooks"] if r.startswith("nbformat")]
+    notebook = [r for r in project["optional-dependencies"]["notebooks"] if r.startswith(("ipython", "nbformat"))]
     return "\n".join(project["dependencies"] + notebook) + "\n"
 
 

@@ -161,11 +161,21 @@ class Nursery:
             try:
                 talk.hear(frame[0], frame[2])
             except wire.WireError:
-                break
+                return self._end_job(talk, frames)
             if talk.stopped is not None:
                 if not self.fork:
                     self._stop()
                 return wire.printable(talk.stopped, 200)
+        return self._end_job(talk, 0)
+
+    def _end_job(self, talk, frames):
+        """End a job that said what none says: alone, where it ran isolated from its watcher, else with the process."""
+        with contextlib.suppress(OSError, queue.Empty, AttributeError):
+            if talk.isolated and frames:
+                wire.write_frame(self._process.stdin, b"x", self._number)
+                for _ in range(frames):  # those that were on their way
+                    if self._frames.get(timeout=GRACE)[:2] == (b"e", self._number):
+                        return SURPRISE
         self._stop()
         return SURPRISE
 

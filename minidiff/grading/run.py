@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from minidiff.grading import answers, plan, sandbox, wire
 from minidiff.grading.mark import ROOT, GradingError, Marker, Sheet, hidden_files, load_hidden, notebooks
-from minidiff.grading.nursery import CALLS, Limits
+from minidiff.grading.nursery import CALLS, SHORTEST, Limits
 from minidiff.grading.page import cell, file_names, page
 from minidiff.grading.submissions import Submission, collect, readable
 from minidiff.training.checkpoint import write_whole
@@ -24,20 +24,21 @@ LIMITS = Limits()
 ABOUT = f"""Marks every notebook in SUBMISSIONS and writes OUT/grades.csv, and a .json and a .md for each student.
 
 SUBMISSIONS holds a folder for each student, or files named STUDENT_ID_NN_name.ipynb as course sites give them; what is
-neither is listed at the end. Only the answers of a notebook run, each in a process of its own, under these limits:
+neither is listed at the end. Each answer runs in a process of its own, with the cells that it needs, within limits:
 
-  one call           {LIMITS.timeout:g} s of wall clock (--timeout), {CALLS} times as much for all calls of one answer
+  one call or cell   {LIMITS.timeout:g} s of wall clock (--timeout), {CALLS} times as much for one answer; half as much
+                     for the answers after one that ran over its time, and no less than {SHORTEST:g} s
   processor time     {LIMITS.cpu} s for one answer
-  memory             {LIMITS.memory:g} GiB for one answer, beyond what the chapter has loaded (--memory; Linux)
+  memory             {LIMITS.memory:g} GiB for one answer and all processes that it starts (--memory; Linux)
   one file           {LIMITS.files} MB; where isolated {sandbox.SCRATCH_MB} MB in all, and only in a folder of its own
   processes          {sandbox.PROCESSES} at a time (Linux), all ended with the answer; one thread for torch
   network            none where isolated
   returned values    {wire.LIMIT >> 20} MB of tensors and arrays, {wire.ITEMS:,} values in lists
-  a notebook         {answers.BYTES >> 20} MB, {plan.SOURCE:,} characters in one cell
+  a notebook         {answers.BYTES >> 20} MB, {plan.SOURCE:,} characters in one cell, {plan.SOURCES:,} in all own ones
 
-Isolated is an answer on Linux where the kernel allows unprivileged name spaces; OUT/run.json says whether it was. A
-system without fork (Windows) keeps the wall clock alone. Student code still runs as your user: where you do not trust
-it, use a container.
+Isolated is an answer on Linux where the kernel allows unprivileged name spaces: it reads Python, its packages and the
+course's data alone. OUT/run.json says whether it was. A system without fork (Windows) keeps the wall clock alone.
+Student code still runs as your user: where you do not trust it, use a container.
 
 --hidden DIR takes chNN.py files with HIDDEN = {{id: (Case, ...)}}, like those in minidiff/exercises/hidden, in their
 place. Before a class is graded the course's own solutions are: where one does not pass, nothing is."""

@@ -88,6 +88,10 @@ def frame(chance):
 class Child(Nursery):
     """A Nursery that hears prepared frames in place of a process."""
 
+    def _end_job(self, talk, frames):
+        self._stop()
+        return SURPRISE
+
     def _stop(self):
         self.ended = True
 
