@@ -3,10 +3,17 @@
 from minidiff.data.errors import DataError
 from minidiff.data.registry import datasets, downloads, locate
 
+EMBEDDED = {
+    "strokes": "digits, drawn by the course, no download",
+    "shapes": "captioned scenes, drawn by the course, no download",
+    "emoji": "4,874 captioned pictures, part of the course; Apache-2.0 (noto), CC BY 4.0 (twemoji), MIT (fluent)",
+    "openmoji": "400 pictures in a fourth style, part of the course; CC BY-SA 4.0",
+}
+
 
 def add_parser(commands):
     parser = commands.add_parser("data", description="The data sets of the course, in $MINIDIFF_DATA or in "
-                                 f"{downloads()}. The strokes digits need no file.")
+                                 f"{downloads()}. Some are drawn by the course or part of it.")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("list", help="what there is, how large, under which licence, and whether it is here")
     get = actions.add_parser("get", help="download a data set and verify it")
@@ -27,7 +34,7 @@ def run(args):
 
 def listing():
     """One line for each data set. Raises DataError when the registry cannot be read."""
-    yield "strokes        drawn by the course, no download"
+    yield from (f"{name:13}  {what}" for name, what in EMBEDDED.items())
     for name, entry in datasets().items():
         here = sum(locate(name, file) is not None for file in entry.files)
         state = "here" if here == len(entry.files) else f"{here} of {len(entry.files)} files here"
@@ -37,8 +44,8 @@ def listing():
 
 def get(name):
     """Download what is missing of a data set, verify it, and return its paths. Raises DataError."""
-    if name == "strokes":
-        raise DataError("strokes are drawn by the course: there is nothing to download")
+    if name in EMBEDDED:
+        raise DataError(f"{name} needs no download: {EMBEDDED[name]}")
     from minidiff.data.download import fetch
     return fetch(name)
 
