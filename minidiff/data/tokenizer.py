@@ -1,6 +1,6 @@
 """From text to numbers and back: words, and byte-pair encoding learned from captions.
 
-Both tokenizers number the special tokens first, and have `encode`, `decode` and `size`; `batch` makes tensors of either.
+Both tokenizers number the special tokens first, and have `encode`, `decode` and `size`; `batch` makes tensors of both.
 """
 
 import difflib
@@ -11,7 +11,7 @@ from functools import cached_property
 
 import torch
 
-PAD, START, END, UNKNOWN = range(4)  # special tokens: after a text's end, before it, behind it, and for a word not known
+PAD, START, END, UNKNOWN = range(4)  # special tokens: after a text, before it, behind it, and for a word not known
 SPECIAL = 4
 BYTES = 256
 
@@ -92,7 +92,7 @@ class BytePairs:
 
 
 def pieces(text):
-    """A text cut where no merge may reach across: words, each with the space before it, and other white space: a list."""
+    """A text cut where no merge may reach across: words, each with the space before it, and white space: a list."""
     return re.findall(r" ?\S+|\s+", text)
 
 

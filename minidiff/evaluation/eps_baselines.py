@@ -8,7 +8,10 @@ from minidiff.process.targets import EPS
 
 @torch.no_grad()
 def eps_mse(net, images, path, seed=0, device="cpu", bins=10):
-    """The error of the predicted noise on images: (mean over t uniform on 1..T, list of means over `bins` of t)."""
+    """The error of the predicted noise on images (N, ...): (mean over t uniform on 1..T, list of means over `bins` of t).
+
+    net: (x_t, t on the scale 0..1000) -> eps; path: of a table of steps.
+    """
     generator = torch.Generator().manual_seed(seed)
     logs = [denoising_loss(net, x.to(device), path, EPS, generator)[1] for x in images.split(500)]
     t, each = torch.cat([log["t"] for log in logs]), torch.cat([log["each"].cpu() for log in logs])

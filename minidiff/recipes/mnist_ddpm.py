@@ -17,11 +17,13 @@ def steps_of(config):
 
 
 def loss(config):
+    """L_simple: the mean squared error of the predicted noise (Ho et al. 2020, eq. 14)."""
     path = steps_of(config)
     return lambda net, batch, generator: denoising_loss(net, batch["x"], path, EPS, generator)
 
 
 def draw(config):
+    """By the ancestral walk of chapter 04, in a hundred steps."""
     return Draw(steps_of(config), lambda net, path: denoiser_of(net, path, EPS), config["shape"], ANCESTRAL, steps=100)
 
 

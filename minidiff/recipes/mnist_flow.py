@@ -22,6 +22,7 @@ def labelled_unet(config):
 
 
 def loss(config):
+    """Flow matching: the error of the velocity, with one label in ten dropped."""
     def flow_loss(net, batch, generator):
         label = drop_labels(batch["label"], config["unlabelled"], config["classes"], generator)
         net = partial(net, label=label)
@@ -30,6 +31,7 @@ def loss(config):
 
 
 def draw(config):
+    """By Heun's method in t, in five steps; labels in turn, if none is asked for."""
     return Draw(flow_path(), lambda net, path: denoiser_of(net, path, FLOW), config["shape"], HEUN_FLOW, steps=9,
                 cond=partial(labels_asked_for, classes=config["classes"]),
                 null=lambda cond: {"label": torch.full_like(cond["label"], config["classes"])})

@@ -53,6 +53,7 @@ def chosen(config, what):
 
 
 def small_pictures(config):
+    """The digits of `pictures`, small: {"x": (N, 1, 14, 14)}."""
     tensors, facts = pictures(config | {"shape": [1, 28, 28]})
     x = small(tensors["x"])
     return {"x": x}, facts | {"shape": list(x.shape[1:])}
@@ -71,6 +72,7 @@ def loss(config):
 
 
 def draw(config):
+    """By a walk without noise, in twenty steps."""
     target = chosen(config, "target")
     return Draw(chosen(config, "path"), lambda net, path: denoiser_of(net, path, target), config["shape"], NO_NOISE, 20)
 

@@ -32,6 +32,7 @@ def pairs_loss(net, batch, generator):
 
 
 def draw(config):
+    """By one step of Euler's method: after reflow the flow is nearly straight."""
     return Draw(flow_path(), lambda net, path: denoiser_of(net, path, FLOW), (2,), EULER_FLOW, steps=1, clip=False)
 
 

@@ -48,7 +48,10 @@ def inpaint(denoiser, x, times, path, picture, mask, generator, repeats=1):
 
 
 def noised_again(x, s, t, path, generator):
-    """From x_s up to x_t, t > s, by the forward process: (alpha_t / alpha_s) x_s, and the variance that is missing."""
+    """From x_s up to x_t, t > s, by the forward process: (alpha_t / alpha_s) x_s, and the variance that is missing.
+
+    x: (B, ...), at time s; s < t: times of `path`. Returns (B, ...), at time t.
+    """
     ratio = path.alpha(t) / path.alpha(s)
     missing = path.sigma(t) ** 2 - ratio**2 * path.sigma(s) ** 2
     return float(ratio) * x + float(missing.clamp(min=0).sqrt()) * normal_like(x, generator)

@@ -53,5 +53,6 @@ def only_first(action):
     if world > 1:
         dist.broadcast_object_list(failed, src=0)
     if failed[0] is not None:
-        raise failed[0]
+        problem = failed[0]
+        raise problem
     return result
