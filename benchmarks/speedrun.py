@@ -87,7 +87,8 @@ class Trainee:
     def __init__(self, arm, seed=0):
         torch.manual_seed(seed)
         self.arm, self.seed, self.losses = arm, seed, []
-        self.net = labelled_unet({"net": arm["net"], "classes": 10, "shape": [1, 28, 28]}).to(memory_format=torch.channels_last).train()
+        net = labelled_unet({"net": arm["net"], "classes": 10, "shape": [1, 28, 28]})
+        self.net = net.to(memory_format=torch.channels_last).train()
         self.ema = copy.deepcopy(self.net).eval().requires_grad_(False)
         matrices, rest = muon_split(self.net) if arm["muon"] else ([], list(self.net.parameters()))
         self.optimizers = [torch.optim.AdamW(rest, arm["lr"], weight_decay=0.0, fused=True)]

@@ -6,17 +6,18 @@ QUINTIC = (3.4445, -4.7750, 2.0315)  # p(s) = a s + b s^3 + c s^5, steep at 0: f
 
 
 def orthogonalized(matrix, rounds=5):
-    """About the orthogonal factor U V^T of matrix = U S V^T, by Newton-Schulz iteration (Jordan et al. 2024).
+    """About the matrix of the same singular vectors whose singular values are 1, by Newton-Schulz iteration.
 
     matrix: (m, n) float. Returns (m, n), whose singular values lie near 1, in about .7..1.2, where those of `matrix`
-    were not tiny beside its norm. A round is X <- (a + b A + c A^2) X with A = X X^T. All of its factors are
+    were not tiny beside its norm. A round is X <- (a + b A + c A^2) X with A = X X'. All of its factors are
     polynomials in the first A, so they commute: they are multiplied as small squares, and X is met only twice.
+    (Jordan et al. 2024, whose coefficients these are.)
     """
     if matrix.shape[0] > matrix.shape[1]:
-        return orthogonalized(matrix.T, rounds).T
+        return orthogonalized(matrix.mT, rounds).mT
     a, b, c = QUINTIC
     x = matrix / (matrix.norm() + 1e-7)
-    gram = x @ x.T
+    gram = x @ x.mT
     for i in range(rounds):
         factor = torch.addmm(gram, gram, gram, beta=b, alpha=c)
         factor.diagonal().add_(a)
