@@ -8,7 +8,7 @@ from minidiff.process.targets import EPS
 
 @torch.no_grad()
 def eps_mse(net, images, path, seed=0, device="cpu", bins=10):
-    """The error of the predicted noise on images (N, ...): (mean over t uniform on 1..T, list of means over `bins` of t).
+    """The error of the predicted noise on images (N, ...): (mean over t uniform on 1..T, list of means in `bins` of t).
 
     net: (x_t, t on the scale 0..1000) -> eps; path: of a table of steps.
     """

@@ -6,12 +6,13 @@ import torch
 
 from minidiff.models.labels import LabelEmbedding, check_labels, drop_labels
 from minidiff.process.denoiser import denoiser_of
-from minidiff.process.flow import FLOW, flow_path
+from minidiff.process.flow import FLOW, flow_path, shift_times
 from minidiff.process.weighted_loss import logit_normal_times, weighted_loss
 from minidiff.recipes.pictures import digit_figures, pictures, unet
-from minidiff.recipes.presets import FULL_RESOLUTION, ON_A_CARD
+from minidiff.recipes.presets import ON_A_CARD, WIDE
 from minidiff.recipes.recipe import Draw, Recipe
 from minidiff.samplers.flow import HEUN_FLOW
+from minidiff.samplers.grids import even_times
 
 
 def labelled_unet(config):
@@ -31,8 +32,9 @@ def loss(config):
 
 
 def draw(config):
-    """By Heun's method in t, in five steps; labels in turn, if none is asked for."""
+    """By Heun's method in five steps, more of them near the noise; labels in turn, if none is asked for."""
     return Draw(flow_path(), lambda net, path: denoiser_of(net, path, FLOW), config["shape"], HEUN_FLOW, steps=9,
+                grid=lambda path, n: shift_times(even_times(path, n), 2.0),
                 cond=partial(labels_asked_for, classes=config["classes"]),
                 null=lambda cond: {"label": torch.full_like(cond["label"], config["classes"])})
 
@@ -47,5 +49,5 @@ RECIPE = Recipe(
     name="mnist-flow", data=pictures, net=labelled_unet, loss=loss, draw=draw, measure=digit_figures,
     presets={"cpu": {"net": {"channels": [24, 48, 96], "blocks": 1, "patch": 2, "width": 96}, "batch": 64,
                      "fit": {"lr": 3e-3, "precision": "float32"}},
-             "cuda": {"net": FULL_RESOLUTION, "batch": 512, "fit": ON_A_CARD}},
+             "cuda": {"net": WIDE, "batch": 1024, "fit": ON_A_CARD}},
     config={"shape": [1, 28, 28], "unlabelled": 0.1})

@@ -2,7 +2,8 @@
 
 import torch
 
-from minidiff.exercises.ch02 import bins_sum, blind, gaussians, grey, normal, noised_at, posterior_inputs, terms_of
+from minidiff.exercises.ch02 import bins_sum, gaussians, grey, noised_at, normal, posterior_inputs
+from minidiff.exercises.ch02_elbo import blind, terms_of
 from minidiff.exercises.core import Case
 
 

@@ -2,8 +2,9 @@
 
 import torch
 
-from minidiff.exercises.ch09 import (loss_inputs, loss_of, pairs, pairs_inputs, score_inputs, score_of, some_times,
-                                     walk, walk_inputs, walks_inputs)
+from minidiff.exercises.ch09 import (loss_inputs, loss_of, score_inputs, score_of, some_times, walk, walk_inputs,
+                                     walks_inputs)
+from minidiff.exercises.ch09_reflow import pairs, pairs_inputs
 from minidiff.exercises.core import Case
 
 
