@@ -86,7 +86,8 @@ def test_report_sums_up_a_class(marked, capsys):
     assert r"- =cmd, j\xff and mia: ch01.linear_betas" in said
     assert "- ch01.induction: to be read, 2 of 6 written" in said
     page = (out / "report-ch01.md").read_text()
-    assert "**mia**\n\n> because\n> &lt;script>x&lt;/script>\n" in page and "Nothing written: =cmd." in page and said.splitlines()[1] in page
+    assert "**mia**\n\n> because\n> &lt;script>x&lt;/script>\n" in page
+    assert "Nothing written: =cmd." in page and said.splitlines()[1] in page
     assert (out / "report-ch01.png").stat().st_size > 10_000
 
 
@@ -129,7 +130,7 @@ def test_only_a_wrong_value_is_told_a_hint_about_values():
      {"Jane Doe_77": "{}", "Jane Doe_78": "{}", "Bo": "{}"}),
     (["ann/{}", "bob/homework1_final"], {"ann": "{}", "bob": "homework1_final"}),
     (["ann_1_2_{}", "homework1_final"], {"ann": "ann_1_2_{}", "homework1_final": "homework1_final"}),
-    (["ann/{}", "bob/a", "bob/b"], {"ann": "{}", "bob": "no notebook is named like a chapter; there are a.ipynb, b.ip"}),
+    (["ann/{}", "bob/a", "bob/b"], {"ann": "{}", "bob": "no notebook is named like a chapter; there are a.ipynb, b."}),
     (["ann/{}", "bob/x/.ipynb_checkpoints/{}"], {"ann": "{}", "bob": "no notebook was handed in"}),
     (["{}", "ann/notes"], {}),
     (["ann/{}", "__MACOSX/x/{}"], {"ann": "{}"}),
