@@ -7,8 +7,11 @@ from minidiff.exercises.core import exercises
 from minidiff.grading.selftest import as_cells
 from tests import mutants
 from tests.submissions import ID, corpus, save, solved, with_answers
+from tests.submissions.honest import HONEST
 from tests.submissions.notebooks import ODD
 
+WORST = ("floods_the_grader_with_empty_frames", "forges_a_tensor_of_5000_dimensions", "fork_bomb", "ignores_signals",
+         "kills_its_parent", "a_needed_cell_that_loops", "odd-ten_megabytes_of_code", "many_small_things")
 LOOP = "def {name}(*args, **kwargs):\n    while True:\n        pass"
 
 
@@ -86,9 +89,16 @@ def every_abuse(chapter):
     return out
 
 
-def with_endless_loops(students, n, chapter):
-    """The same class, but in n of its notebooks one exercise never ends."""
-    ids = list(exercises(chapter))
-    loops = [Student(s.name, with_answers(chapter, {id: [LOOP.format(name=id[5:])]}), {id: ("not passed", 0)})
-             for s, id in zip(students, ids * n)][:n]
-    return loops + students[n:]
+def honest(chapter):
+    """Students who did nothing wrong, each in a style of its own: all of them get full marks."""
+    styles = [Student(f"honest-{name}", change(solved(chapter))) for name, (change, _) in HONEST.items()]
+    return styles + [s for s in every_abuse(chapter) if not s.marks or all(m[0] == "passed" for m in s.marks.values())]
+
+
+def with_attacks(students, chapter):
+    """The same class, but ten of its notebooks cost the grader as much as they can: in one exercise, or in all."""
+    worst = [s for s in every_abuse(chapter) if s.name in WORST]
+    loops = {id: [LOOP.format(name=id[5:])] for id in exercises(chapter)}
+    worst += [Student(f"loops-{i}", with_answers(chapter, loops), {id: ("not passed", 0) for id in loops})
+              for i in range(10 - len(worst))]
+    return [*(Student(s.name, bad.notebook, bad.marks) for s, bad in zip(students, worst)), *students[len(worst):]]
