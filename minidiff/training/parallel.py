@@ -39,7 +39,7 @@ def agree(*values):
 
 
 def only_first(action):
-    """Call `action` in process 0 while the others wait; where it raises, it raises in all of them.
+    """Call `action` in process 0 while the others wait; where it has a problem, all of them raise it.
 
     Returns what the action returns, in the others None. For files, which several processes must not make at once.
     """

@@ -8,7 +8,7 @@ import torch
 
 from minidiff.process.noise import Streams, normal_like
 from minidiff.recipes.mnist_ddpm import RECIPE
-from minidiff.recipes.recipe import build, find, load, names
+from minidiff.recipes.recipe import build, find, load, names, sample
 from minidiff.recipes.run import halved, save_model, train
 from minidiff.training.checkpoint import load_checkpoint, save_checkpoint
 from minidiff.training.errors import CheckpointError

@@ -35,7 +35,7 @@ print(json.dumps(["minidiff", seconds]))
 
 HEAVY = {"matplotlib", "scipy", "diffusers", "transformers", "torchvision", "IPython", "nbformat", "nbclient", "PIL",
          "pandas", "hypothesis", "pytest"}
-DRAWS_FIGURES = {"plotting"}
+DRAWS_FIGURES = {"plotting", "drawing"}
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,8 @@ def test_importing_minidiff_adds_under_a_third_of_a_second_to_torch(loaded):
 
 MATHS = {"process", "models", "samplers", "evaluation"}
 # These modules define no formula that somebody published first.
-OUR_OWN = {"process.denoiser", "models.classifier", "models.mlp", "samplers.grids", "evaluation.digits",
+OUR_OWN = {"process.denoiser", "models.classifier", "models.mlp", "samplers.grids", "samplers.sampler",
+           "evaluation.digits",
            "evaluation.gaussian", "evaluation.eps_baselines", "evaluation.mixture",
            "evaluation.shapes_judge", "evaluation.shapes_read"}
 TENSORS = {"x", "x0", "x_t", "x_s", "x0_hat", "eps", "t", "s", "betas", "alpha_bar", "images", "real", "features",
