@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from minidiff.data.batches import each, moved, rows_of
 from minidiff.training.compile import prepare_model
 from minidiff.training.device import autocast, channels_last, fast_kernels
-from minidiff.training.ema import ema_update
+from minidiff.training.ema import ema_update_at_once
 from minidiff.training.errors import TrainingError
 from minidiff.training.parallel import agree, ranks
 from minidiff.training.progress import Progress
@@ -118,7 +118,7 @@ def fit(net, loss_fn, batch_at, *, steps=None, minutes=None, optimizer=adamw, lr
             torch.nn.utils.clip_grad_norm_(net.parameters(), clip)
             for one in optimizers:
                 one.step()
-            ema_update(ema, net, run.steps, ema_decay)
+            ema_update_at_once(ema, net, run.steps, ema_decay)
             run.steps, run.images = run.steps + 1, run.images + world * seen
             pending.append(loss)
             if run.steps % every == 0:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from minidiff.training.ema import ema_decay, ema_update
+from minidiff.training.ema import ema_decay, ema_update, ema_update_at_once
 from minidiff.training.fit import fit
 from tests.ch03.small import batch_at, loss_fn, net
 
@@ -37,11 +37,11 @@ def test_all_weights_at_once_move_as_one_after_the_other_do():
     with torch.no_grad():
         for p in new.parameters():
             p.add_(torch.randn(p.shape, generator=torch.Generator().manual_seed(0)))
-    singly = [p.detach().clone() for p in kept.parameters()]
+    singly = copy.deepcopy(kept)
     for n in (0, 5, 5000):
-        ema_update(kept, new, n)
-        singly = [p.lerp_(q.detach(), 1 - ema_decay(n)) for p, q in zip(singly, new.parameters(), strict=True)]
-        assert all(torch.equal(p, q) for p, q in zip(kept.parameters(), singly, strict=True))
+        ema_update_at_once(kept, new, n)
+        ema_update(singly, new, n)
+        assert all(torch.equal(p, q) for p, q in zip(kept.parameters(), singly.parameters(), strict=True))
 
 
 def test_without_warm_up_the_average_keeps_ninety_percent_of_the_random_start():
@@ -64,7 +64,7 @@ def test_what_is_no_real_number_is_copied():
     kept, new = Mixed(), Mixed()
     for value in (*new.parameters(), *new.buffers()):
         value.data.fill_(1)
-    ema_update(kept, new, 0, decay=0.9)
+    ema_update_at_once(kept, new, 0, decay=0.9)
     assert kept.real.tolist() == [pytest.approx(0.9)] * 3
     assert all((getattr(kept, name) == 1).all() for name in ("codes", "count", "mask", "packed"))
     assert [getattr(kept, name).dtype for name in ("codes", "mask")] == [torch.int8, torch.bool]
