@@ -7,8 +7,7 @@ An arm is BASE with changes; those that lost stay in the table. The method is eq
 `rate` gives every arm short windows in turn, of which the fastest counts, on a processor clock that stands still while
 other programs have the core; `rate --idle` ties that to the clock on the wall, for the base on an idle machine. `train`
 then takes as many images as the arm's rate times the seconds: what a net has learned depends on its steps alone, so a
-busy machine makes a run late, not worse. Measured is the distance of n digits, drawn with at most 10 evaluations of the
-net by each of a few solvers and grids; the floors are those of as many real ones.
+busy machine makes a run late, not worse. Measured: n digits by at most 10 evaluations; floors: as many real digits.
 """
 
 import argparse
@@ -262,7 +261,8 @@ def main():
 def kept():
     """The table as it stands."""
     method = "rows by images seen; equal wall time by rate where that was measured"
-    empty = {"method": method, "hardware": hardware(), "torch": torch.__version__, "idle": None, "rates": {}, "runs": []}
+    machine = {"hardware": hardware(), "torch": torch.__version__}
+    empty = {"method": method, **machine, "idle": None, "rates": {}, "runs": []}
     return empty | (json.loads(FILE.read_text()) if FILE.exists() else {})
 
 
