@@ -184,7 +184,7 @@ DISCRETIZED_LOGLIK = Exercise(
         Case("the 256 bins of a pixel sum to 1", lambda g: (
             2 * normal(g, 6), torch.tensor([0.002, 0.01, 0.05, 0.3, 1, 20], dtype=torch.float64), 256), drive=bins_sum,
              expect=lambda mean, std, levels: torch.ones_like(mean), rtol=1e-5, atol=1e-6,
-             hint="the bins of black and white reach to minus and plus infinity"),
+             hint="half a grey level, 1 / (levels - 1), to each side; the bins of black and white reach to infinity"),
         Case("gives each grey value its share of the bell", lambda g: (
             grey(g, 4, 1, 4, 4), normal(g, 4, 1, 4, 4) / 2, 0.1 + torch.rand(4, 1, 1, 1, generator=g).double()),
              hint="a bin reaches half a grey level to each side: the cdf at its right end minus that at its left end"),

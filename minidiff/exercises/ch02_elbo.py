@@ -1,10 +1,14 @@
-"""The exercise of chapter 02 about the terms of the ELBO."""
+"""The exercise of chapter 02 about the terms of the ELBO, and the numbers of its experiment."""
 
 import torch
 
+from minidiff.evaluation.gaussian import Gaussian
 from minidiff.exercises.ch02 import T, a_table, grey
 from minidiff.exercises.core import Case, Exercise
-from minidiff.process.elbo import elbo_terms
+from minidiff.exercises.numbers import Numbers
+from minidiff.process.elbo import elbo_terms, kl_gauss
+from minidiff.process.posterior import posterior_variance
+from minidiff.process.schedules import alpha_bar_of, linear_betas
 
 
 def elbo_inputs(*shape):
@@ -94,4 +98,14 @@ ELBO_TERMS = Exercise(
 )
 
 
+def gap_with_beta(T):
+    """The gap of DDPM's line in nats, if the model's steps have the variance beta_t, for data N(-0.3, 0.25)."""
+    world, t = Gaussian(mean=-0.3, variance=0.25), torch.arange(2, T + 1)
+    a = alpha_bar_of(linear_betas(T, 0.1 / T, 20 / T))
+    terms, variance = world.elbo_terms(a), posterior_variance(t, a)
+    kl = kl_gauss(0, variance, (2 * variance * terms[1:-1]).sqrt(), 1 - a[2:] / a[1:-1])
+    return float(terms[[0, -1]].sum() + kl.sum() - world.entropy())
+
+
+NUMBERS = (Numbers("ch02.experiment_variance", lambda: {T: gap_with_beta(T) for T in (500, 1000)}, rtol=0.05),)
 EXERCISES = (ELBO_TERMS,)

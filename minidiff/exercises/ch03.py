@@ -248,9 +248,9 @@ LANGEVIN = Exercise(
     id="ch03.langevin", title="Langevin dynamics", reference=langevin, points=3, minutes=15, difficulty="medium",
     cases=(
         Case("takes the step h score + sqrt(2 h) z", walk_inputs(5, 2, steps=1), drive=walked,
-             hint="sqrt(2 h), not sqrt(h): with sqrt(h) the walk ends in a density that is too narrow"),
+             hint="x + h score + sqrt(2 h) z, uphill, with a new z in each step; the state after the step counts"),
         Case("yields every state of the walk", walk_inputs(3, 2, steps=4), drive=walked,
-             hint="`yield x` inside the loop, after the step; the start is not yielded"),
+             hint="each step goes on from the last one, score and all; `yield x` after it, and do not yield the start"),
         Case("asks the score where the walk is now", walk_inputs(4, 4, steps=7, step_size=0.3), drive=walked,
              central=True),
         Case("draws steps x B x D normal numbers from the generator", walk_inputs(6, 3, steps=3), drive=left_of,

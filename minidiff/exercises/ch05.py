@@ -38,7 +38,7 @@ FRECHET = Exercise(
     difficulty="medium",
     cases=(
         Case("is the closed form for two full covariances", lambda g: (*gaussian(g, 4), *gaussian(g, 4)),
-             hint="the trace of the root is the sum of the singular values of _sqrt(cov_1) @ _sqrt(cov_2)"),
+             hint="|m_1 - m_2|^2 + tr(cov_1 + cov_2) - 2 r, r: sum of singular values of _sqrt(cov_1) @ _sqrt(cov_2)"),
         Case("gives 0 for one Gaussian twice, and the squared shift for its shifted copy",
              lambda g: (*gaussian(g, 5), randn(g, 5)), same_and_shifted, hint="the means enter with |m_1 - m_2|^2"),
         Case("takes the difference of the standard deviations along common axes",
@@ -61,7 +61,7 @@ FD_INFINITY = Exercise(
     cases=(
         Case("draws the line of least squares through three sizes",
              lambda g: (randn(g, 60, 3), 1.5 * randn(g, 40, 3) + 0.5, [10, 20, 60]),
-             hint="a line in 1 / n, not in n: at infinitely many pictures it meets 1 / n = 0"),
+             hint="the line a + b / n of least squares through ALL sizes: it is a line in 1 / n; return a, b"),
         Case("gives the line through both points for two sizes", lambda g: (randn(g, 50, 4), randn(g, 30, 4), [7, 50])),
         Case("does not ask for the sizes in order", lambda g: (randn(g, 48, 2), 2 * randn(g, 30, 2), [24, 6, 48, 12]),
              hint="least squares takes the points in any order"),
@@ -80,7 +80,7 @@ KID = Exercise(
     id="ch05.kid", title="The kernel distance", reference=kid, points=4, minutes=15, difficulty="medium",
     cases=(
         Case("compares two sets of equal size", lambda g: (randn(g, 12, 5), randn(g, 12, 5) + 1),
-             hint="(x . y / D + 1)^3, and 2 times the mean over the cross pairs"),
+             hint="(x . y / D + 1)^3: the mean over each set's pairs, without i = i, minus 2 times the cross pairs'"),
         Case("compares two sets of different size", lambda g: (randn(g, 9, 4), 2 * randn(g, 14, 4)),
              hint="each set has its own number of pairs: n (n - 1) and m (m - 1)", central=True),
         Case("leaves out each row's product with itself", lambda g: (3 * randn(g, 2, 3), 3 * randn(g, 2, 3)),
@@ -114,7 +114,7 @@ PRECISION_RECALL = Exercise(
     difficulty="medium",
     cases=(
         Case("tells what is false from what is missing", lambda g: islands(g, 80, 120),
-             hint="precision asks the drawn rows, recall the real ones"),
+             hint="precision: DRAWN rows in a ball of the real set; recall: REAL rows in a ball of the drawn set"),
         Case("takes the radius from the k-th nearest OTHER row", lambda g: (*clouds(g, 90, 90, 2), 1),
              hint="the nearest row of all is the row itself, at distance 0"),
         Case("lets k grow", lambda g: (*clouds(g, 60, 80, 3, shift=1.5), 7)),
@@ -144,7 +144,8 @@ MEMORISATION = Exercise(
     difficulty="medium",
     cases=(
         Case("compares the nearest training picture of samples and of test pictures",
-             lambda g: pictures(g, 31, 40, 25), hint="nearest(x, train)[0] gives one distance a picture"),
+             lambda g: pictures(g, 31, 40, 25),
+             hint="nearest(x, train)[0] is a distance a picture; the median of the samples over that of the test set"),
         Case("takes medians, which one stray sample does not move",
              lambda g: (torch.cat([randn(g, 20, 1, 3, 3), 50 + randn(g, 5, 1, 3, 3)]), *pictures(g, 1, 30, 15,
                                                                                               (1, 3, 3))[1:]),

@@ -3,10 +3,11 @@
 import torch
 
 from minidiff.exercises.core import Case, Exercise
+from minidiff.exercises.numbers import Numbers
 from minidiff.process.convert import convert
-from minidiff.process.forward import expand_like, q_sample
+from minidiff.process.forward import brightness_ratio, expand_like, q_sample
 from minidiff.process.path import discrete_path
-from minidiff.process.schedules import cosine_betas
+from minidiff.process.schedules import alpha_bar_of, cosine_betas, scaled_linear_betas
 from minidiff.process.targets import EPS, V, X0, Target, to_target
 from minidiff.process.variance import hybrid_loss
 from minidiff.process.weights import constant, loss_weight, min_snr, snr_plus_one
@@ -225,9 +226,9 @@ HYBRID_LOSS = Exercise(
     minutes=20, difficulty="medium",
     cases=(
         Case("adds a thousandth of the bound to L_simple", hybrid_inputs(6, 1, 6, 6), value,
-             hint="vlb_estimate gives one number per image: take their mean, and vlb_weight times it"),
+             hint="the mean square of (eps - FIRST half of the channels), plus vlb_weight times vlb_estimate's mean"),
         Case("takes another weight of the bound", hybrid_inputs(4, 1, 5, 5),
-             lambda fn, *given: value(fn, *given, vlb_weight=0.3)),
+             lambda fn, *given: value(fn, *given, vlb_weight=0.3), hint="vlb_weight is an argument"),
         Case("takes pictures with several channels", hybrid_inputs(3, 3, 4, 4), value,
              hint="the first half of the channels is the noise, the second is the mix: chunk(2, dim=1)"),
         Case("the noise learns from L_simple alone", hybrid_inputs(5, 1, 4, 4), expect=simple_pull,
@@ -245,4 +246,12 @@ HYBRID_LOSS = Exercise(
            "vlb_estimate(x0, x_t, eps_hat.detach(), mix, t, path).mean()"),
 )
 
+
+def brightness_from(t, pixels):
+    """The spread of brightness that a sampler keeps which starts at t of the repaired table."""
+    return brightness_ratio(zero_snr(alpha_bar_of(scaled_linear_betas()))[t], pixels, 0.5)
+
+
+NUMBERS = (Numbers("ch06.experiment_start", rtol=0.02, expected=lambda: {
+    (t, d): brightness_from(t, d) for d in (784, 512 * 512 * 3) for t in (1000, 991, 951, 901)}),)
 EXERCISES = (COSINE_BETAS, CONVERT, LOSS_WEIGHT, ZERO_SNR, HYBRID_LOSS)

@@ -68,7 +68,7 @@ CFM_LOSS = Exercise(
     cases=(
         Case("is 4 for eps - x0 + 2, on the straight path", loss_inputs("flow", 6, 2), loss_of_the_truth,
              expect=lambda *given: torch.tensor(4.0, dtype=torch.float64),
-             hint="time runs to the noise: eps - x0, not x0 - eps; 8 is a sum over D = 2 coordinates, not a mean"),
+             hint="the mean, over pictures and pixels, of the SQUARED answer minus (eps - x0): time runs to noise"),
         Case("asks the velocity at x_t and t", loss_inputs("flow", 5, 3), loss_of,
              hint="x_t = alpha x0 + sigma eps, with path.alpha(t) and path.sigma(t) of each picture's own t"),
         Case("keeps pictures and pixels apart when B = width", loss_inputs("flow", 6, 1, 2, 6), loss_of,
@@ -132,12 +132,13 @@ EULER_FLOW = Exercise(
     id="ch09.euler_flow", title="Euler's walk down a flow", reference=euler_flow, points=4, minutes=15,
     difficulty="easy",
     cases=(
-        Case("walks from noise to a picture", walk_inputs([1.0, 0.8, 0.6, 0.4, 0.2, 0.0], 5, 2), walk,
-             hint="the velocity points towards the noise, and s - t is negative: x + (s - t) u"),
+        Case("arrives at the denoiser's picture in one step", walk_inputs([1.0, 0.0], 1, 2), walk,
+             hint="ask at x and t; x + (s - t) u, where u points to the noise and s - t is negative; then yield that"),
         Case("takes steps of different length", walk_inputs([1.0, 0.5, 0.4, 0.03, 0.0], 4, 1, 3, 4), walk,
-             hint="zip(times[:-1], times[1:]) gives the pairs (t, s)"),
+             hint="zip(times[:-1], times[1:]) gives the pairs (t, s): each step has its own s - t, and begins where "
+                  "the one before ended"),
+        Case("walks from noise to a picture", walk_inputs([1.0, 0.8, 0.6, 0.4, 0.2, 0.0], 5, 2), walk),
         Case("can start in the middle and stop early", walk_inputs([0.7, 0.5, 0.2], 3, 2), walk),
-        Case("arrives at the denoiser's picture in one step", walk_inputs([1.0, 0.0], 1, 2), walk),
         Case("follows the velocity of another path", walk_inputs([0.9, 0.6, 0.3, 0.1], 4, 4, path="cosine"), walk,
              hint="velocity_of(x0, eps, t, path), which is eps - x0 on the straight path only", central=True),
         Case("is a generator, which takes a step when it is asked for one",
@@ -191,6 +192,11 @@ VELOCITY_TO_SCORE = Exercise(
            "_, eps = pair_of_velocity(u, x_t, t, path)"))
 
 
+def even_inputs(n, *shape):
+    """n + 1 states of some walks at even times from 0 up to 1."""
+    return lambda generator: (randn(generator, n + 1, *shape), torch.linspace(0, 1, n + 1, dtype=torch.float64))
+
+
 def walks_inputs(n, *shape):
     """n + 1 states of some walks at uneven times from 1 down to 0."""
     def draw(generator):
@@ -212,15 +218,19 @@ STRAIGHTNESS = Exercise(
     cases=(
         Case("is 0 for straight lines at constant speed", lines_inputs, expect=lambda states, times: 0.0,
              hint="the speed in a step is the way divided by the time it took, and the times are uneven"),
-        Case("is the mean over time of the square of u_i - u", walks_inputs(5, 6, 2),
-             hint="a step that takes longer counts more: weigh by the differences of `times`"),
-        Case("is the same for walks in the other direction", walks_inputs(4, 3, 3),
+        Case("is the mean of the square of u_i - u, for points on a line at even times", even_inputs(5, 6, 1),
+             hint="u_i is the speed in step i, u that of the whole walk; the square of their difference, and its mean"),
+        Case("is the same for walks in the other direction", even_inputs(4, 3, 1),
              drive=lambda fn, states, times: [fn(states, times), fn(states.flip(0), times.flip(0))],
              hint="the differences of falling times are negative, in speeds and in weights alike"),
-        Case("does not ask from when to when: times may run from 5 to 3", walks_inputs(4, 5, 2),
-             drive=lambda fn, states, times: fn(states, 3 + 2 * times), hint="divide by the time of the whole walk"),
-        Case("sums over all pixels of a picture", walks_inputs(3, 4, 1, 2, 4),
+        Case("sums over all pixels of a picture", even_inputs(3, 4, 1, 2, 4),
              hint="states.flatten(2) is (n + 1, B, D): |.|^2 is a sum over D, then comes a mean over B"),
+        Case("is a mean over time, also where the steps are uneven", walks_inputs(5, 6, 2),
+             hint="a step that takes longer counts more, in the mean and in u, which is the whole way over its time",
+             central=True),
+        Case("does not ask from when to when: times may run from 5 to 3", walks_inputs(4, 5, 2),
+             drive=lambda fn, states, times: fn(states, 3 + 2 * times),
+             hint="the weights of the steps sum to 1: divide them by the time of the whole walk"),
         Case("takes one walk of one step, which is straight", walks_inputs(1, 1, 2)),
     ),
     hints=("moves = states.diff(dim=0) and steps = times.diff() give the speed of every step.",

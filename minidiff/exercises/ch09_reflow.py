@@ -24,7 +24,8 @@ def pairs(fn, shape, batch, times, seed):
 
     generator = torch.Generator().manual_seed(seed)
     x0, eps = fn(denoise, tuple(shape), times, path, generator, batch=batch)
-    return {"x0": x0, "eps": eps, "next number": torch.rand(1, generator=generator), "batches": sizes}
+    return {"x0": x0, "eps": eps, "the generator's next number": torch.rand(1, generator=generator),
+            "sizes of the batches that were walked": sizes}
 
 
 def pairs_by(fn, shape, batch, times, seed):
@@ -33,8 +34,9 @@ def pairs_by(fn, shape, batch, times, seed):
         yield 0.5, -x, x
         yield 0.0, 2 * x + 1, x
 
-    x0, eps = fn(None, tuple(shape), times, PATHS["flow"], torch.Generator().manual_seed(seed), walk=walk)
-    return x0, eps
+    generator = torch.Generator().manual_seed(seed)
+    x0, eps = fn(lambda x, t: (x, x), tuple(shape), times, PATHS["flow"], generator, walk=walk)
+    return {"x0": x0, "eps": eps}
 
 
 REFLOW_PAIRS = Exercise(
@@ -42,7 +44,7 @@ REFLOW_PAIRS = Exercise(
     difficulty="medium",
     cases=(
         Case("walks each noise to its end and keeps the two together", pairs_inputs(6, 6), pairs,
-             hint="final_sample(walk(denoiser, noise, times, path)) is the end of a walk"),
+             hint="all noise comes from the generator; x0 is where the walk of ITS noise ends, and is returned first"),
         Case("walks in batches, the last of which may be smaller", pairs_inputs(7, 3), pairs,
              hint="draw all noises at once with torch.randn(shape, generator=generator), then eps.split(batch)",
              central=True),

@@ -69,8 +69,13 @@ def chapters():
 
 def exercises(chapter):
     """The exercises of one chapter, those in files of their own last: 'ch01' -> {id: Exercise}."""
-    parts = [name for name in _modules() if name == chapter or name.startswith(f"{chapter}_")]
-    return {e.id: e for name in parts for e in importlib.import_module(f"minidiff.exercises.{name}").EXERCISES}
+    return {e.id: e for part in parts(chapter) for e in part.EXERCISES}
+
+
+def parts(chapter):
+    """The modules that hold the exercises of 'ch01', itself first."""
+    names = [name for name in _modules() if name == chapter or name.startswith(f"{chapter}_")]
+    return [importlib.import_module(f"minidiff.exercises.{name}") for name in names]
 
 
 def find(id):
@@ -119,7 +124,7 @@ def hint(id):
 
 
 def progress():
-    """Print a table of all exercises with check cells, and how each one stands in this session."""
+    """Print a table of all exercises with check cells, and how each one stands in this session: once passed, passed."""
     rows = [e for chapter in chapters() for e in exercises(chapter).values()]
     width = max((len(e.id) for e in rows), default=0)
     lines = [f"ch  {'exercise':<{width}}  points  minutes  this session"]
@@ -137,14 +142,16 @@ def report(result):
     n, k = len(result.cases), sum(case.passed for case in result.cases)
     if result.passed:
         return [f"{result.id}: all {n} checks pass"]
-    lines, told = [f"{result.id}: {k} of {n} checks pass"], set()
+    lines, told, hinted = [f"{result.id}: {k} of {n} checks pass"], set(), False
     for case in result.cases:
         lines.append(f"  {'ok  ' if case.passed else 'MISS'} {case.says}")
-        if case.miss and case.miss not in told:
-            lines.append(f"         {case.miss}")
+        if case.miss:
+            lines.append(f"         {'as above' if case.miss in told else case.miss}")
             told.add(case.miss)
-    first = next((case.hint for case in result.cases if case.hint), "")
-    return lines + ([f"  hint: {first}"] if first else [])
+        if case.hint and not hinted:  # one, under the first claim that has one: there it says what it is about
+            lines.append(f"         hint: {case.hint}")
+            hinted = True
+    return lines
 
 
 def _modules():
@@ -162,7 +169,8 @@ def _checked(exercise, fn, seed):
         result = judge(exercise, fn, seed)
         lines = report(result)
     done = f"{sum(case.passed for case in result.cases)} of {len(result.cases)} checks"
-    _states[exercise.id] = done if result.state == "not passed" and result.cases else result.state
+    if _states.get(exercise.id) != "passed":  # a later try that fails takes nothing back
+        _states[exercise.id] = done if result.state == "not passed" and result.cases else result.state
     return result, lines
 
 

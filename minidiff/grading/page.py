@@ -27,7 +27,7 @@ def page(sheet):
             continue
         lines += ["", f"## {mark.id}: {mark.state}, {mark.points:g} of {mark.of} points", ""]
         lines += list(_cases(mark.cases)) or ([plain(mark.note)] if mark.note else [])
-        lines += [f"\nHint: {hint}" for hint in [next((c.hint for c in mark.cases if c.hint), "")] if hint]
+        lines += [f"\nHint on \"{c.says}\": {c.hint}" for c in [c for c in mark.cases if c.hint][:1]]
     return "\n".join(lines)
 
 

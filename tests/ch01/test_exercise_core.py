@@ -29,7 +29,7 @@ def test_a_wrong_answer_reads_what_where_and_both_values(capsys):
         "  ok   gives 1 where w = 0\n"
         "  MISS uses each row's own weight\n"
         "         3 of 6 values differ; largest at [2, 1]: yours 3, expected 5\n"
-        + PURE + "  hint: w holds one weight PER ROW\n" + LENT)
+        "         hint: w holds one weight PER ROW\n" + PURE + LENT)
 
 
 def test_the_same_answer_reads_the_same_text_every_time(capsys):
@@ -90,6 +90,29 @@ def test_progress_lists_every_exercise(capsys):
                                        "90  ch90.blend       3       10  passed\n"
                                        "90  ch90.Layer       2        5  not passed\n"
                                        "1 of 2 passed, 3 of 5 points\n")
+
+
+def test_a_later_worse_try_takes_nothing_back_in_progress(capsys):
+    for fn in (middle_weight_for_all, right, middle_weight_for_all, stub, 3):
+        check("ch90.blend", fn)
+    capsys.readouterr()
+    progress()
+    assert "ch90.blend       3       10  passed\n" in capsys.readouterr().out
+
+
+def test_a_reason_that_was_told_before_is_referred_to(capsys):
+    check("ch90.blend", lambda x, w: x / nothing)  # noqa: F821
+    lines = capsys.readouterr().out.splitlines()
+    reasons = [lines[i + 1].strip() for i, line in enumerate(lines) if line.startswith("  MISS")]
+    assert reasons[0].startswith("stops with NameError") and reasons[1:3] == ["as above", "as above"]
+    assert reasons[3] == "no call came to its end"
+
+
+def test_one_hint_stands_under_the_claim_that_it_is_about(capsys):
+    check("ch90.blend", lambda x, w: torch.zeros_like(x))
+    lines = capsys.readouterr().out.splitlines()
+    at = [i for i, line in enumerate(lines) if "hint: " in line]
+    assert len(at) == 1 and lines[at[0] - 2] == "  MISS uses each row's own weight"
 
 
 @pytest.mark.parametrize("id, known", [("ch90.nosuch", "ch90.blend, ch90.Layer"), ("ch91.x", "those of ch90"),

@@ -2,7 +2,8 @@
 
 import torch
 
-from minidiff.exercises.ch01 import a_batch, a_schedule, a_table, integer, number, pictures, uniform, values
+from minidiff.exercises.ch01 import a_batch, a_schedule, a_table, integer, number, uniform, values
+from minidiff.exercises.ch01_left import pictures
 from minidiff.exercises.core import Case
 from minidiff.process.schedules import cosine_betas
 

@@ -2,8 +2,8 @@
 
 import torch
 
-from minidiff.exercises.ch04 import (climb, draws_of_walk, filled, randn, run_attention, run_block, skips_of, start,
-                                     uniform, walk)
+from minidiff.exercises.ch04 import filled, randn, run_attention, run_block, uniform
+from minidiff.exercises.ch04_walks import climb, draws_of_walk, skips_of, start, walk
 from minidiff.exercises.core import Case
 
 
