@@ -3,7 +3,6 @@
 import warnings
 
 import torch
-from scipy.optimize import brentq
 from torch.distributions import Normal, kl_divergence
 
 from minidiff.exercises.ch01 import IN_FLOAT32, a_table, form, integer, number, uniform, values
@@ -96,6 +95,8 @@ BRIGHTNESS = Exercise(
 
 def factor_for(T):
     """The factor on both ends of DDPM's betas with which T steps end at the alpha_bar_T of its 1,000."""
+    from scipy.optimize import brentq
+
     def end(T, factor):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # few steps do not end in noise: that is the experiment
