@@ -2,7 +2,7 @@
 
 import torch
 
-from minidiff.exercises.ch01 import a_batch, a_schedule, a_table, integer, number, uniform, values
+from minidiff.exercises.ch01 import IN_FLOAT32, a_batch, a_schedule, a_table, integer, number, uniform, values
 from minidiff.exercises.ch01_left import pictures
 from minidiff.exercises.core import Case
 from minidiff.process.schedules import cosine_betas
@@ -34,14 +34,15 @@ HIDDEN = {
              atol=0.0),
     ),
     "ch01.q_sample": (
-        Case("works for clips (B, F, C, H, W)", lambda g: a_batch(g, 4, 3, 2, 5, 4), values),
-        Case("works for colour pictures and any number of steps", lambda g: a_batch(g, 5, 3, 6, 5, T=60), values),
+        Case("works for clips (B, F, C, H, W)", lambda g: a_batch(g, 4, 3, 2, 5, 4), values, **IN_FLOAT32),
+        Case("works for colour pictures and any number of steps", lambda g: a_batch(g, 5, 3, 6, 5, T=60), values,
+             **IN_FLOAT32),
         Case("works in float64 for points, as many as they have coordinates",
              lambda g: a_batch(g, 7, 7, dtype=torch.float64), rtol=1e-10, atol=1e-10),
     ),
     "ch01.snr": (
         Case("is right for any entries of a table", entries, values),
-        Case("is right for a table in float32", lambda g: (a_table(g, T=9)[1:].float(),), values),
+        Case("is right for a table in float32", lambda g: (a_table(g, T=9)[1:].float(),), values, **IN_FLOAT32),
     ),
     "ch01.prior_kl": (
         Case("is right for colour pictures of which much is left",

@@ -22,7 +22,7 @@ HIDDEN = {
     "ch08.lambda_grid": (
         Case("cuts lambda in many equal steps", lambda g: ("vp", 40, *[float(u) for u in pair(g)]), grid_of),
         Case("has two times for n = 2, its two ends", lambda g: ("ve", 2, *[float(u) for u in pair(g)]), grid_of,
-             expect=lambda path, n, first, last: torch.tensor([first, last, 0.0]).double() * PATHS[path].T),
+             expect=lambda path, n, first, last: torch.tensor([first, last, 0.0], dtype=torch.float64) * PATHS[path].T),
     ),
     "ch08.dpm2_step": (
         Case("takes the noise of the middle on another path", lambda g: walker(g, "cosine", "eps", B=2), two_asks),
