@@ -30,7 +30,7 @@ def diagonal(generator, D):
 
 def same_and_shifted(fn, mean, cov, shift):
     """The distance of a Gaussian to itself, and to its shifted copy."""
-    return torch.tensor([float(fn(mean, cov, mean, cov)), float(fn(mean, cov, mean + shift, cov))]).double()
+    return torch.tensor([float(fn(mean, cov, mean, cov)), float(fn(mean, cov, mean + shift, cov))], dtype=torch.float64)
 
 
 FRECHET = Exercise(
