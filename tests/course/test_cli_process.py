@@ -134,7 +134,7 @@ def test_an_installed_course_passes_the_doctor_who_asks_for_what_pip_wrote_down(
     _, home, run = installed
     done = run("-m", "minidiff", "doctor")
     assert done.stdout.endswith("everything is ready\n") and f"{home / 'out'}" in done.stdout, done.stdout
-    assert "11 packages are what the course needs" in done.stdout
+    assert "12 packages are what the course needs" in done.stdout
 
 
 def test_a_checkout_reads_its_own_files():

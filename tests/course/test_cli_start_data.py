@@ -125,12 +125,13 @@ def test_git_ignores_the_learners_work():
 
 def test_data_list_says_what_is_here(mirror, tmp_path, capsys):
     main(["data", "list"])
-    strokes, letters = capsys.readouterr().out.splitlines()
-    assert strokes.startswith("strokes ") and letters.endswith("0.0 MB, CC0; 0 of 1 files here")
+    *ours, letters = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in ours] == ["strokes", "shapes", "emoji", "openmoji"]
+    assert letters.endswith("0.0 MB, CC0; 0 of 1 files here")
     main(["data", "get", "letters"])
     capsys.readouterr()
     main(["data", "list"])
-    assert capsys.readouterr().out.splitlines()[1].endswith("CC0; here")
+    assert capsys.readouterr().out.splitlines()[-1].endswith("CC0; here")
 
 
 def test_data_get_downloads_then_verify_is_content(mirror, tmp_path, capsys):
@@ -156,6 +157,6 @@ def test_data_get_of_what_no_mirror_has(mirror, capsys):
     assert "a.gz could not be downloaded" in said(capsys, "data", "get", "letters")
 
 
-@pytest.mark.parametrize("name, word", [("nosuch", "which has letters"), ("strokes", "nothing to download")])
+@pytest.mark.parametrize("name, word", [("nosuch", "which has letters"), ("strokes", "needs no download"), ("emoji", "needs no download")])
 def test_data_get_of_an_unknown_name(mirror, name, word, capsys):
     assert word in said(capsys, "data", "get", name)
