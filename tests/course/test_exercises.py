@@ -15,7 +15,7 @@ from minidiff.grading.build import read
 from minidiff.grading.mark import load_hidden
 from tests import mutants
 from tests.course.rules import drift
-from tests.course.tree import WRITTEN, notebooks
+from tests.course.tree import CHAPTERS, WRITTEN, notebooks
 
 SEEDS = (0, 1, 2)
 PRESENT = sorted(file.stem for file in Path(minidiff.exercises.__file__).parent.glob("ch[0-9][0-9].py"))
