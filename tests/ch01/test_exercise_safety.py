@@ -26,7 +26,7 @@ class Odd(BaseException):
     (ValueError("two\nlines"), "stops with ValueError: two lines (line {})"),
     (SystemExit(1), "stops with SystemExit: 1 (line {})"),
     (NotImplementedError("later"), "stops with NotImplementedError: later (line {})"),
-    (RuntimeError("<f at 0x7f00> " + "x" * 200), f"stops with RuntimeError: <f> {'x' * 106}... (line {{}})"),
+    (RuntimeError("<f at 0x7f00> " + "x" * 200), f"stops with RuntimeError: <f> {'x' * 76}... (line {{}})"),
     (Odd(), "stops with Odd (line {})"),
 ])
 def test_an_exception_is_a_sentence_with_the_line_of_the_cell(error, sentence):
