@@ -15,12 +15,16 @@ from minidiff.process.path import Path
 from minidiff.samplers.flow import euler_flow
 
 
-def real(t):
-    return torch.as_tensor(t, dtype=torch.float64)
+def slow_path(T=3.0):
+    """A quarter of a circle whose last time is not 1: alpha = cos(pi t / 2T), sigma = sin(pi t / 2T)."""
+    turn = math.pi / 2 / T
+
+    def angle(t):
+        return turn * torch.as_tensor(t, dtype=torch.float64)
+    return Path(lambda t: torch.cos(angle(t)), lambda t: torch.sin(angle(t)), T)
 
 
-PATHS = {"flow": flow_path(), "cosine": cosine_path(), "vp": vp_path(),
-         "slow": Path(lambda t: torch.cos(math.pi / 6 * real(t)), lambda t: torch.sin(math.pi / 6 * real(t)), 3.0)}
+PATHS = {"flow": flow_path(), "cosine": cosine_path(), "vp": vp_path(), "slow": slow_path()}
 
 
 def randn(generator, *shape, dtype=torch.float64):
