@@ -157,6 +157,7 @@ def test_data_get_of_what_no_mirror_has(mirror, capsys):
     assert "a.gz could not be downloaded" in said(capsys, "data", "get", "letters")
 
 
-@pytest.mark.parametrize("name, word", [("nosuch", "which has letters"), ("strokes", "needs no download"), ("emoji", "needs no download")])
+@pytest.mark.parametrize("name, word", [("nosuch", "which has letters"), ("strokes", "needs no download"),
+                                        ("emoji", "needs no download")])
 def test_data_get_of_an_unknown_name(mirror, name, word, capsys):
     assert word in said(capsys, "data", "get", name)
