@@ -1,13 +1,19 @@
-"""The exercise of chapter 03 on the walk along a score: Langevin dynamics."""
+"""The exercise of chapter 03 on the walk along a score, Langevin dynamics, and the numbers of its experiment."""
 
+import functools
 import types
 
 import torch
 
+from minidiff.evaluation.mixture import Mixture
 from minidiff.exercises.ch02 import normal
 from minidiff.exercises.compare import kind_of
 from minidiff.exercises.core import Case, Exercise
-from minidiff.samplers.langevin import langevin
+from minidiff.exercises.numbers import Numbers
+from minidiff.process.path import discrete_path
+from minidiff.process.schedules import alpha_bar_of, linear_betas
+from minidiff.process.score import tweedie
+from minidiff.samplers.langevin import annealed_langevin, langevin
 
 
 def walk_inputs(*shape, steps, step_size=0.1, dtype=torch.float64):
@@ -59,4 +65,23 @@ LANGEVIN = Exercise(
            "A function with `yield` in it is a generator: the caller gets every x, and keeps the ones it wants."))
 
 
+@functools.cache
+def chi2_of_annealing(levels, n=4000):
+    """The chi^2 of the shares of n walkers on four far islands, annealed from T to 1 in so many levels."""
+    path, generator = discrete_path(alpha_bar_of(linear_betas())), torch.Generator().manual_seed(0)
+    means = 1.5 * torch.tensor([[1.0, 1.0], [-1.0, 0.9], [-0.9, -1.0], [0.9, -0.9]])
+    far = Mixture([0.1, 0.2, 0.3, 0.4], means.tolist(), [0.3, 0.35, 0.35, 0.4])
+
+    def score(x, t):
+        return far.noised(path.alpha(t[0]), path.sigma(t[0])).score(x).to(x)
+
+    x, times = torch.randn(n, 2, generator=generator), torch.linspace(path.T, 1, levels).round().long()
+    *_, (_, x) = annealed_langevin(score, x, times, path, 10, 0.1, generator)
+    one = torch.ones(n, dtype=torch.int64)
+    ends, data = tweedie(x, score(x, one), one, path), far.sample(500_000, torch.Generator().manual_seed(1))
+    found, right = (torch.bincount(far.share(u).argmax(dim=1), minlength=4) / len(u) for u in (ends, data))
+    return float((n * (found - right) ** 2 / right).sum())
+
+
+NUMBERS = (Numbers("ch03.experiment_levels", lambda: {n: chi2_of_annealing(n) for n in (10, 20)}, rtol=0.1),)
 EXERCISES = (LANGEVIN,)

@@ -1,10 +1,13 @@
-"""The exercises of chapter 08: the exponential step, a grid for it, better values for it, Heun's method."""
+"""The exercises of chapter 08: the exponential step, a grid, better values, Heun's method; two grids in numbers."""
 
 import torch
 
 from minidiff.exercises.core import Case, Exercise
-from minidiff.process.continuous import cosine_path, lambda_of, time_of, vp_path
+from minidiff.exercises.numbers import Numbers
+from minidiff.process.continuous import cosine_path, in_real_time, lambda_of, time_of, vp_path
 from minidiff.process.edm import ve_path
+from minidiff.process.path import discrete_path
+from minidiff.process.schedules import alpha_bar_of, linear_betas
 from minidiff.samplers.exponential import exponential_step
 from minidiff.samplers.heun import heun
 from minidiff.samplers.lambda_grids import lambda_grid
@@ -200,4 +203,14 @@ HEUN = Exercise(
            "if path.sigma(s) > 0: stands around the second evaluation"))
 
 
+def grids_of_digits():
+    """For ten steps even in t and in lambda: the sigma where the last one begins, and how many begin above 0.5."""
+    path = in_real_time(discrete_path(alpha_bar_of(linear_betas())))
+    grids = {"t": torch.linspace(path.T, 0, 11, dtype=torch.float64), "lambda": lambda_grid(path, 10, 1000.0, 1.0)}
+    sigma = {name: path.sigma(times[:-1]) for name, times in grids.items()}
+    return {(name, what): float(number) for name, u in sigma.items()
+            for what, number in (("last", u[-1]), ("above", (u > 0.5).sum()))}
+
+
+NUMBERS = (Numbers("ch08.experiment_1", grids_of_digits, rtol=0.02),)
 EXERCISES = (EXPONENTIAL_STEP, LAMBDA_GRID, DPM2_STEP, VALUE_2M, HEUN)
