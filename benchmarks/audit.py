@@ -89,7 +89,7 @@ def memory(samples, test, train):
 
 
 def in_file_order(test, places=50):
-    """How often the nearest relative of a test picture stands near it in the file: N of every second, among the rest."""
+    """How often the nearest relative of a test picture stands near it in the file: N of every second, in the rest."""
     asked, others = torch.arange(1, len(test), 2), torch.arange(0, len(test), 2)
     asked = asked[torch.randperm(len(asked), generator=torch.Generator().manual_seed(SEED))[:N]]
     _, index = nearest(test[asked], test[others])
