@@ -95,10 +95,10 @@ def embed_pictures(net, pictures):
     return torch.cat([net.encode_pictures(some) for some in pictures.split(500)])
 
 
-TOWERS = {"net": {"dim": 64, "channels": [48, 96, 192], "dropout": 0.2,
+TOWERS = {"net": {"dim": 64, "channels": [32, 64, 128], "dropout": 0.2,
                   "text": {"width": 128, "depth": 1, "heads": 4}},
           "batch": 256, "fit": {"lr": 2e-3, "precision": "float32", "weight_decay": 0.05}}
 RECIPE = Recipe(
     name="tiny-clip", data=pairs, net=clip, loss=contrastive_loss, presets={"cpu": TOWERS, "cuda": TOWERS},
-    config={"length": 21, "longest": 28, "least": 2, "nameless": 0.1, "scenes": 4_000, "scene_seed": 1, "told": 0.5,
+    config={"length": 21, "longest": 28, "least": 2, "nameless": 0.1, "scenes": 3_000, "scene_seed": 1, "told": 0.5,
             "shift": 3})
