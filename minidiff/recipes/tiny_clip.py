@@ -56,6 +56,17 @@ def shifted(x, most, generator):
     return wide[which, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
+def some_text(config, batch, generator, told):
+    """Tokens for the rows of `pairs`, (B, config["length"]): some words of each, as emoji-text draws them.
+
+    told: whether the word for the style stands at the head of each.
+    """
+    words = emoji_text.some_words(batch, generator, config | {"length": config["length"] - 1})
+    if told:
+        return torch.cat([words[:, :1], batch["word"][:, None], words[:, 1:]], dim=1)
+    return F.pad(words, (0, 1), value=PAD)
+
+
 def contrastive_loss(config):
     """InfoNCE of pictures moved a little and of some of their words; in every other batch the style is told first.
 
@@ -63,11 +74,7 @@ def contrastive_loss(config):
     """
     def loss(net, batch, generator):
         told = bool(torch.rand((), generator=generator) < config["told"])
-        words = emoji_text.some_words(batch, generator, config | {"length": config["length"] - 1})
-        if told:
-            tokens = torch.cat([words[:, :1], batch["word"][:, None], words[:, 1:]], dim=1)
-        else:
-            tokens = F.pad(words, (0, 1), value=PAD)
+        tokens = some_text(config, batch, generator, told)
         ids = batch["thing"] * len(config["words"]) + told * batch["word"]
         return info_nce(*net(shifted(batch["x"], config["shift"], generator), tokens), ids), {}
     return loss
