@@ -59,7 +59,7 @@ class WordPiece:
 
 def split(text):
     """The words of a text: in small letters, without accents and control signs, each sign by itself: a list."""
-    text = "".join(" " if c.isspace() else "" if _is_control(c) or c in "\0\ufffd" else c for c in text)
+    text = "".join("" if _is_control(c) or c == "\ufffd" else " " if c.isspace() else c for c in text)
     text = "".join(f" {c} " if _is_ideograph(c) else c for c in text)
     text = "".join(c for c in unicodedata.normalize("NFD", text) if unicodedata.category(c) != "Mn").lower()
     return "".join(f" {c} " if _is_sign(c) else c for c in text).split()
@@ -77,7 +77,7 @@ def read_word_pieces(path):
 
 
 def _is_control(c):
-    return unicodedata.category(c) in ("Cc", "Cf", "Co")
+    return unicodedata.category(c) in ("Cc", "Cf", "Co") and c not in "\t\n\r"
 
 
 def _is_ideograph(c):
