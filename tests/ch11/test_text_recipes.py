@@ -14,6 +14,7 @@ from minidiff.process.guidance import cfg
 from minidiff.recipes import captions, emoji_text, shapes_text
 from minidiff.recipes.recipe import build, load, sample
 from minidiff.recipes.run import CHECKPOINTS, train
+from tests.nets import awake
 
 TINY = {"net": {"channels": [8, 16], "blocks": 1, "patch": 4, "width": 32, "attention": [1], "reads": "self+cross",
                 "text": {"width": 16, "depth": 1, "heads": 2}}, "batch": 16, "fit": {"lr": 3e-3, "warmup": 5}}
@@ -165,9 +166,7 @@ def test_guidance_by_zero_ignores_the_caption_and_null_says_none(name, runs):
     run = runs[name]
     recipe = replace(RECIPES[name], config=run.config)
     torch.manual_seed(0)
-    net = recipe.net(run.config).eval()
-    for p in net.parameters():
-        torch.nn.init.normal_(p, std=0.05)
+    net = awake(recipe.net(run.config)).eval()
     free = partial(cfg, w=0.0, null=recipe.draw(run.config).null)
     red, blue = (sample(recipe, net, 2, steps=3, caption=text, wrap=free) for text in ("red heart", "blue star"))
     assert torch.equal(red, blue)
