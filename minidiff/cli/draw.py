@@ -6,8 +6,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from minidiff.cli.drawing import check_writable, write_with
+from minidiff.cli.drawing import check_writable, in_words, measured, write_with
 from minidiff.cli.options import add_device, positive
+from minidiff.data.errors import DataError
 from minidiff.places import CHECKPOINTS
 
 
@@ -52,27 +53,37 @@ def run(args):
     recipe, net = load(named if named.is_file() else args.model, device)
     if "words" not in recipe.config:
         raise ValueError(f"--model: {recipe.name} learned no captions, so it cannot be told what to draw")
-    known_words(recipe.config, args.prompt)
     asked = {"caption": args.prompt}
     if args.style is not None:
         if "styles" not in recipe.config:
             raise ValueError(f"--style: {recipe.name} knows no styles, got {args.style!r}")
         asked["style"] = args.style
+    look_at_words(recipe.config, args.prompt)
+    cond = recipe.draw(recipe.config).cond(args.n, **asked)
     pictures = drawn(recipe, net, args, device, asked)
     write_with(partial(save_grid, pictures, columns=min(10, math.isqrt(args.n - 1) + 1), scale=6), args.out)
     print(f"{args.n} picture{'s' * (args.n > 1)} in {args.out}")
+    try:
+        figures, _ = measured(recipe, pictures, cond)
+    except DataError:  # the prompt is no caption that the judge could hold the pictures against
+        figures = {}
+    if figures:
+        print(f"as a judge reads them: {in_words(figures)}")
 
 
-def known_words(config, prompt):
+def look_at_words(config, prompt):
     """Say on stderr which words of a prompt the model does not know, and which known ones are spelt alike.
 
-    Raises ValueError when it knows none of them.
+    Raises ValueError for more words than the model reads, and when it knows none of them.
     """
     from minidiff.data.tokenizer import split
     from minidiff.recipes.captions import tokenizer
+    words, most = split(prompt), config["length"] - 2
+    if len(words) > most:
+        raise ValueError(f"the prompt has {len(words)} words and signs, and the model reads at most {most}")
     unknown = tokenizer(config).unknown(prompt)
     said = ", ".join(f"{word} (known: {', '.join(alike)})" if alike else word for word, alike in unknown.items())
-    if all(word in unknown for word in split(prompt)):
+    if all(word in unknown for word in words):
         raise ValueError(f"the model knows no word of the prompt: {said}")
     if unknown:
         print(f"words that the model does not know, and leaves out: {said}", file=sys.stderr)

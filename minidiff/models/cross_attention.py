@@ -30,24 +30,23 @@ class CrossAttention2d(nn.Module):
         self.k, self.v = nn.Linear(width, channels), nn.Linear(width, channels)
         self.o = zero_init(nn.Linear(channels, channels))
 
-    def queries_and_keys(self, x, context):
-        """What each place asks, (B, heads, H W, c), and what each token answers to, (B, heads, L, c)."""
+    def attended(self, x, context):
+        """What places ask and what answers: q (B, heads, H W, c), k and v (B, heads, N, c), seen (B, 1, 1, N) bool."""
+        tokens, mask = context
         places = self.norm(x).flatten(2).transpose(1, 2)
-        return split_heads(self.q(places), self.heads), split_heads(self.k(context[0]), self.heads)
+        q, k, v = (split_heads(h, self.heads) for h in (self.q(places), self.k(tokens), self.v(tokens)))
+        return q, k, v, mask[:, None, None, :]
 
     def forward(self, x, context):
-        q, k = self.queries_and_keys(x, context)
-        tokens, mask = context
-        v = split_heads(self.v(tokens), self.heads)
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :])
+        q, k, v, seen = self.attended(x, context)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=seen)
         return x + self.o(join_heads(mixed)).transpose(1, 2).reshape(x.shape)
 
     def maps(self, x, context):
-        """How much each place takes from each token: (B, heads, H, W, L), >= 0, of sum 1 over the tokens."""
-        q, k = self.queries_and_keys(x, context)
-        scores = q @ k.transpose(2, 3) / q.shape[-1]**0.5
-        scores = scores.masked_fill(~context[1][:, None, None, :], -torch.inf)
-        return scores.softmax(dim=-1).unflatten(2, x.shape[2:])
+        """How much each place takes from each token: (B, heads, H, W, L), >= 0; over all that answers the sum is 1."""
+        q, k, _, seen = self.attended(x, context)
+        scores = (q @ k.transpose(2, 3) / q.shape[-1]**0.5).masked_fill(~seen, -torch.inf)
+        return scores.softmax(dim=-1)[..., -context[1].shape[1]:].unflatten(2, x.shape[2:])
 
 
 class TextAttention2d(nn.Module):
@@ -65,7 +64,7 @@ class JointAttention2d(CrossAttention2d):
     """One attention to places and tokens together: the keys of the text beside those of the picture.
 
     (Nichol et al. 2022, GLIDE, section 3: the tokens are projected and concatenated to the attention context.) One
-    softmax shares out what a place takes; all else is as in `CrossAttention2d`, and the `maps` are of the text's part.
+    softmax shares out what a place takes, so the `maps`, which are of the text's part, have a sum below 1.
     """
 
     def __init__(self, channels, width, heads=4, groups=8):
@@ -73,24 +72,13 @@ class JointAttention2d(CrossAttention2d):
         self.own = nn.Linear(channels, 2 * channels)  # keys and values of the places
 
     def attended(self, x, context):
-        """(q, k, v, seen) with keys and values of the H W places first, then of the L tokens; seen (B, 1, 1, H W + L)."""
+        """As in `CrossAttention2d`, with N = H W + L: the places first, then the tokens."""
+        tokens, mask = context
         places = self.norm(x).flatten(2).transpose(1, 2)
         keys, values = self.own(places).chunk(2, dim=2)
-        tokens, mask = context
         q, k, v = (split_heads(h, self.heads) for h in (
             self.q(places), torch.cat([keys, self.k(tokens)], dim=1), torch.cat([values, self.v(tokens)], dim=1)))
         return q, k, v, F.pad(mask, (places.shape[1], 0), value=True)[:, None, None, :]
-
-    def forward(self, x, context):
-        q, k, v, seen = self.attended(x, context)
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=seen)
-        return x + self.o(join_heads(mixed)).transpose(1, 2).reshape(x.shape)
-
-    def maps(self, x, context):
-        """How much each place takes from each token: (B, heads, H, W, L), of sum at most 1 over the tokens."""
-        q, k, _, seen = self.attended(x, context)
-        scores = (q @ k.transpose(2, 3) / q.shape[-1]**0.5).masked_fill(~seen, -torch.inf)
-        return scores.softmax(dim=-1)[..., q.shape[2]:].unflatten(2, x.shape[2:])
 
 
 @contextlib.contextmanager

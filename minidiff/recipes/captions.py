@@ -26,8 +26,12 @@ def tokenizer(config):
 
 
 def tokens_of(config, captions):
-    """The tokens of captions: (N, config["length"]) int64. Raises ValueError for a caption that is too long."""
-    return batch(tokenizer(config), captions, config["length"])[0]
+    """The tokens of captions: (N, config["length"]) int64; words that are not known are left out.
+
+    Raises ValueError for a caption that is too long.
+    """
+    words = tokenizer(config)
+    return batch(words, [words.decode(words.encode(caption)) for caption in captions], config["length"])[0]
 
 
 def text_unet(config):

@@ -57,29 +57,25 @@ def some_words(batch, generator, config):
     return tokens.scatter(1, kept.sum(dim=1, keepdim=True) + 1, END)
 
 
-def held_out_pairs():
-    """The held-out pictures' captions and styles: two lists, whose pictures training never shows."""
-    held = emoji("test")
-    return list(held.captions), list(held.styles)
-
-
 def asked_for(n, config, caption=None, style=None):
     """{"tokens": (n, L), "style": (n,)} of captions and styles, each one for all or a list of n; "any" is a style too.
 
     By default the pairs held out of training, in turn; a caption alone is drawn in each style in turn. Raises
     ValueError for a style that is none.
     """
-    captions, styles = held_out_pairs()
-    captions = captions_asked_for(n, caption, lambda n: [captions[i % len(captions)] for i in range(n)])
+    held = emoji("test")
     if style is None:
-        style = [(styles if caption is None else config["styles"])[i % len(styles if caption is None else
-                 config["styles"])] for i in range(n)]
-    known = [*config["styles"], "any"]
-    style = [style] * n if isinstance(style, str) else list(style)
+        style = in_turn(held.styles if caption is None else config["styles"], n)
+    style, known = [style] * n if isinstance(style, str) else list(style), [*config["styles"], "any"]
     if unknown := [s for s in style if s not in known]:
         raise ValueError(f"style must be one of {', '.join(known)}, got {unknown[0]!r}")
-    return {"tokens": tokens_of(config, captions),
+    return {"tokens": tokens_of(config, captions_asked_for(n, caption, partial(in_turn, held.captions))),
             "style": check_labels(torch.tensor([known.index(s) for s in style]), len(config["styles"]), n)}
+
+
+def in_turn(values, n):
+    """n values, from the first again after the last: a list."""
+    return [values[i % len(values)] for i in range(n)]
 
 
 RECIPE = Recipe(
@@ -88,7 +84,7 @@ RECIPE = Recipe(
     draw=lambda config: caption_draw(config, partial(asked_for, config=config)),
     presets={"cpu": {"net": {"channels": [64, 96, 128], "blocks": 1, "patch": 2, "width": 192, "attention": [1, 2],
                              "reads": "self+cross", "text": {"width": 128, "depth": 1, "heads": 4}},
-                     "batch": 64, "fit": {"lr": 2e-3, "precision": "float32"}},
+                     "batch": 32, "fit": {"lr": 2e-3, "precision": "float32"}},
              "cuda": {"net": {"channels": [96, 160, 224], "blocks": 2, "patch": 2, "width": 256, "attention": [1, 2],
                               "reads": "self+cross", "text": {"width": 192, "depth": 2, "heads": 6}},
                       "batch": 512, "fit": {"lr": 1e-3, "precision": "bfloat16", "compile": True}}},

@@ -1,12 +1,13 @@
 """shapes-text: a U-Net learns to draw scenes of coloured shapes from captions, and a judge reads whether it obeys."""
 
 from functools import partial
+from itertools import product
 
 import torch
 
 from minidiff.data.shapes import shapes
 from minidiff.data.shapes_scene import describe
-from minidiff.data.shapes_words import say
+from minidiff.data.shapes_words import COLOURS, NUMBERS, RELATIONS, SHAPES, SIZES, Description, Thing, say
 from minidiff.data.tokenizer import learn_words
 from minidiff.evaluation.shapes_judge import judge, rates
 from minidiff.recipes.captions import (as_text, caption_draw, caption_loss, captions_asked_for, text_unet,
@@ -22,8 +23,14 @@ def scenes(config):
         raise ValueError(f"captions must be long, short or both, got {which!r}")
     captions = [short if which == "short" or which == "both" and i % 2 else long
                 for i, (long, short) in enumerate(zip(made.captions, made.short, strict=True))]
-    facts = {"data": "shapes", "words": list(learn_words(made.captions + made.short).words)}
+    facts = {"data": "shapes", "words": list(vocabulary())}
     return {"x": made.pictures, "tokens": tokens_of(config | facts, captions)}, facts
+
+
+def vocabulary():
+    """All words of the grammar: a tuple."""
+    things = [Thing(*thing) for thing in product(NUMBERS, (None, *SIZES), COLOURS, SHAPES)]
+    return learn_words([", and", *RELATIONS, *(say(Description((thing,))) for thing in things)]).words
 
 
 def held_out_captions(n):
@@ -46,7 +53,7 @@ RECIPE = Recipe(
     draw=lambda config: caption_draw(config, partial(asked_for, config=config)),
     presets={"cpu": {"net": {"channels": [64, 96, 128], "blocks": 1, "patch": 2, "width": 128, "attention": [1, 2],
                              "reads": "self+cross", "text": {"width": 96, "depth": 2, "heads": 4}},
-                     "batch": 64, "fit": {"lr": 2e-3, "precision": "float32"}},
+                     "batch": 32, "fit": {"lr": 2e-3, "precision": "float32"}},
              "cuda": {"net": {"channels": [96, 192, 256], "blocks": 2, "patch": 2, "width": 256, "attention": [1, 2],
                               "reads": "self+cross", "text": {"width": 192, "depth": 3, "heads": 6}},
                       "batch": 512, "fit": {"lr": 1e-3, "precision": "bfloat16", "compile": True}}},
