@@ -9,7 +9,7 @@ from torch import nn
 from minidiff.models.layers import GroupNorm, zero_init
 from minidiff.models.text_encoder import pool_last, pool_mean
 
-FIRST, MOST = 1 / 0.07, 100.0  # the scale of the cosines: at the start, and never more (Radford et al. 2021, section 2.5)
+FIRST, MOST = 1 / 0.07, 100.0  # the scale of the cosines at the start, and at most (Radford et al. 2021, section 2.5)
 
 
 class Block(nn.Module):

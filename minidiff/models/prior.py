@@ -33,7 +33,7 @@ class Prior(nn.Module):
 
 
 class Layer(nn.Module):
-    """An MLP of one hidden layer beside an identity, scaled and shifted by a vector: forward(h, vector), all (B, width)."""
+    """An MLP beside an identity, scaled and shifted by a vector: forward(h, vector) -> as h, all (B, width)."""
 
     def __init__(self, width, dropout):
         super().__init__()

@@ -5,6 +5,7 @@ from functools import cache, partial
 import torch
 import torch.nn.functional as F
 
+from minidiff.data.emoji import emoji
 from minidiff.models.labels import drop_labels
 from minidiff.models.prior import Prior
 from minidiff.process.denoiser import denoiser_of
@@ -12,7 +13,7 @@ from minidiff.process.flow import flow_path
 from minidiff.process.targets import X0
 from minidiff.process.weighted_loss import weighted_loss
 from minidiff.recipes.captions import captions_asked_for
-from minidiff.recipes.emoji_text import held_out_pairs
+from minidiff.recipes.emoji_text import in_turn
 from minidiff.recipes.recipe import Draw, Recipe, load
 from minidiff.recipes.run import CHECKPOINTS
 from minidiff.recipes.tiny_clip import embed_captions, embed_pictures, pairs, shifted, some_text
@@ -65,13 +66,13 @@ def asked_for(n, config, caption=None, style=None, text=None):
     A style goes before its caption. By default the held-out captions, in turn, each with its style.
     """
     if text is None:
-        held, styles = held_out_pairs()
-        captions = captions_asked_for(n, caption, lambda n: [f"{styles[i % len(held)]} {held[i % len(held)]}"
-                                                             for i in range(n)])
-        styles = [style] * n if isinstance(style, str) or style is None else style
+        if caption is None:
+            held = emoji("test")
+            caption, style = in_turn(held.captions, n), style or in_turn(held.styles, n)
+        captions = captions_asked_for(n, caption, None)
+        styles = [style or ""] * n if isinstance(style, str | None) else style
         recipe, net = committed_clip()
-        text = embed_captions(recipe.config, net, [f"{s} {c}" if s else c
-                                                   for s, c in zip(styles, captions, strict=True)])
+        text = embed_captions(recipe.config, net, [f"{s} {c}".strip() for s, c in zip(styles, captions, strict=True)])
     if text.shape != (n, config["dim"]):
         raise ValueError(f"text must be ({n}, {config['dim']}), one vector a picture, got {tuple(text.shape)}")
     return {"text": config["dim"] ** 0.5 * text}
@@ -89,4 +90,4 @@ SMALL = {"net": {"width": 256, "depth": 3, "dropout": 0.1}, "batch": 512,
          "fit": {"lr": 1e-3, "precision": "float32", "weight_decay": 0.05}}
 RECIPE = Recipe(
     name="clip-prior", data=vectors, net=lambda config: Prior(config["dim"], **config["net"]), loss=prior_loss,
-    presets={"cpu": SMALL, "cuda": SMALL}, draw=draw, config={"copies": 8, "untold": 0.1})
+    presets={"cpu": SMALL, "cuda": SMALL}, draw=draw, config={"copies": 4, "untold": 0.1})

@@ -172,7 +172,8 @@ def test_every_caption_has_a_vector_and_synonyms_are_words_that_no_text_has():
     said = set(texts.replace("-", " ").split())
     assert not said & set(vectors.synonyms) and set(vectors.synonyms.values()) <= set(vectors.captions)
     said = set(" ".join(everything.captions).replace("-", " ").split())
-    tagged = {(tag, caption) for caption, tags in zip(everything.captions, everything.tags, strict=True) for tag in tags}
+    tagged = {(tag, caption) for caption, tags in zip(everything.captions, everything.tags, strict=True)
+              for tag in tags}
     for tag, captions in vectors.tags.items():
         assert tag not in said and captions and {(tag, caption) for caption in captions} <= tagged
 
