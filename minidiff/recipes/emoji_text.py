@@ -84,7 +84,7 @@ RECIPE = Recipe(
     draw=lambda config: caption_draw(config, partial(asked_for, config=config)),
     presets={"cpu": {"net": {"channels": [64, 96, 128], "blocks": 1, "patch": 2, "width": 192, "attention": [1, 2],
                              "reads": "self+cross", "text": {"width": 128, "depth": 1, "heads": 4}},
-                     "batch": 32, "fit": {"lr": 2e-3, "precision": "float32"}},
+                     "batch": 32, "fit": {"lr": 1e-3, "precision": "float32"}},
              "cuda": {"net": {"channels": [96, 160, 224], "blocks": 2, "patch": 2, "width": 256, "attention": [1, 2],
                               "reads": "self+cross", "text": {"width": 192, "depth": 2, "heads": 6}},
                       "batch": 512, "fit": {"lr": 1e-3, "precision": "bfloat16", "compile": True}}},
