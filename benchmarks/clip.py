@@ -10,6 +10,7 @@ import argparse
 import json
 import shutil
 import tempfile
+from difflib import SequenceMatcher
 from functools import partial
 from pathlib import Path
 
@@ -36,7 +37,7 @@ PROMPTS = {"smileys-emotion": "face smiley emotion", "people-body": "person body
            "animals-nature": "animal nature plant", "food-drink": "food drink",
            "travel-places": "travel place building", "activities": "activity game sport",
            "objects": "object tool", "symbols": "symbol sign button"}
-CANDIDATES, STEPS = (2, 5, 10, 20, 50, 100), 19
+CANDIDATES, STEPS = (2, 5, 10, 20, 50, 100), 11
 
 
 def clip():
@@ -107,6 +108,9 @@ def words():
         found = ranks(queries, known.vectors, torch.tensor(truth))
         figures[kind] = {"words": len(found), "median rank": float(found.double().quantile(0.5)),
                          **{f"within {k}": rounded((found <= k).double().mean()) for k in (1, 5, 10)}}
+    spelt = [max(names, key=lambda c: SequenceMatcher(None, word, c).ratio()) for word in known.synonyms]
+    figures["synonyms by spelling, within 1"] = rounded(
+        sum(a == b for a, b in zip(spelt, known.synonyms.values(), strict=True)) / len(spelt))
     figures["chance within 1"] = rounded(1 / len(names))
     figures["examples"] = {word: [f"{caption} {cosine:.2f}" for caption, cosine in
                                   nearest_captions(known.synonym_vectors[i], known.vectors, names)]
@@ -174,10 +178,9 @@ def drawn():
         recipe, made = load(file)
         how = recipe.draw(recipe.config)
         asked = {"caption": list(held.captions), "style": list(held.styles), "steps": STEPS, "batch": n}
-        likely = partial(caption_log_likelihood, net.encode_pictures, text)
+        likely = partial(caption_log_likelihood, net.encode_pictures, text)  # all in one batch
         for name, wrap in {"emoji-text, w = 1": None, "emoji-text, w = 3": partial(cfg, w=3, null=how.null),
-                           "emoji-text, CLIP guidance 10": lambda d: reconstruction_guided(d, likely(10.0), how.path),
-                           "emoji-text, CLIP guidance 50": lambda d: reconstruction_guided(d, likely(50.0), how.path),
+                           "emoji-text, CLIP guidance 30": lambda d: reconstruction_guided(d, likely(30.0), how.path),
                            }.items():
             figures[name] = of_drawn(sample(recipe, made, n, wrap=wrap, **asked), net, held, seen)
     if (file := CHECKPOINTS / "clip-decoder.safetensors").is_file():

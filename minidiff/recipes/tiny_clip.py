@@ -104,7 +104,7 @@ def embed_pictures(net, pictures):
 
 TOWERS = {"net": {"dim": 64, "channels": [32, 64, 128], "dropout": 0.2,
                   "text": {"width": 128, "depth": 1, "heads": 4}},
-          "batch": 128, "fit": {"lr": 2e-3, "warmup": 30, "precision": "float32", "weight_decay": 0.05}}
+          "batch": 128, "fit": {"lr": 1.5e-3, "warmup": 30, "precision": "float32", "weight_decay": 0.05}}
 RECIPE = Recipe(
     name="tiny-clip", data=pairs, net=clip, loss=contrastive_loss, presets={"cpu": TOWERS, "cuda": TOWERS},
     config={"length": 21, "longest": 28, "least": 2, "nameless": 0.1, "scenes": 1_500, "scene_seed": 1, "told": 0.5,
