@@ -1,4 +1,4 @@
-"""Word pieces, the tokenizer of BERT and of what came after it: a text is cut into the longest pieces of a fixed list."""
+"""Word pieces, the tokenizer of BERT and of its successors: a text is cut into the longest pieces of a fixed list."""
 
 import unicodedata
 from dataclasses import dataclass
