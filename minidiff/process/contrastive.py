@@ -42,7 +42,7 @@ def caption_log_likelihood(encode, texts, scale):
 
     encode: pictures (B, ...) -> (B, D) of length 1; texts: (D,) for all or (B, D); scale times the cosine, which is, up
     to what is the same for every caption, the log of the probability that a softmax over captions gives. To be given to
-    `likelihood_guidance.reconstruction_guided`. (Nichol et al. 2022, GLIDE, section 2.4, whose CLIP was trained on noisy
+    `likelihood_guidance.reconstruction_guided`. (Nichol et al. 2022, GLIDE, section 2.4, whose CLIP learned on noisy
     pictures; here it sees the clean picture that the denoiser expects.)
     """
     return lambda x0, t: scale * (encode(x0) * texts).sum(dim=-1)
