@@ -94,6 +94,10 @@ def classes():
         most = max(truth.count(one) for one in words)
         figures[name] = {"right": rounded(sum(right) / len(right)), "classes": len(words),
                          "chance": rounded(1 / len(words)), "most frequent": rounded(most / len(truth))}
+    kinds = [embed_captions(config, net, [f"{style} {caption}" for caption in held.captions]) for style in STYLES[:3]]
+    for name, said in (("style, mean prompt", zero_shot(x, torch.stack([k.mean(dim=0) for k in kinds]))),
+                       ("style, caption told", torch.stack([(x * k).sum(dim=1) for k in kinds], dim=1).argmax(dim=1))):
+        figures[name] = rounded(sum(STYLES[k] == s for k, s in zip(said.tolist(), held.styles, strict=True)) / len(x))
     return figures
 
 
@@ -178,10 +182,9 @@ def drawn():
         recipe, made = load(file)
         how = recipe.draw(recipe.config)
         asked = {"caption": list(held.captions), "style": list(held.styles), "steps": STEPS, "batch": n}
-        likely = partial(caption_log_likelihood, net.encode_pictures, text)  # all in one batch
         for name, wrap in {"emoji-text, w = 1": None, "emoji-text, w = 3": partial(cfg, w=3, null=how.null),
-                           "emoji-text, CLIP guidance 30": lambda d: reconstruction_guided(d, likely(30.0), how.path),
-                           }.items():
+                           "emoji-text, CLIP, scale 30": partial(clip_guided, net=net, text=text, scale=30.0,
+                                                                 path=how.path)}.items():
             figures[name] = of_drawn(sample(recipe, made, n, wrap=wrap, **asked), net, held, seen)
     if (file := CHECKPOINTS / "clip-decoder.safetensors").is_file():
         decoder = load(file)
@@ -192,7 +195,31 @@ def drawn():
     return figures
 
 
-PARTS = {"retrieval": retrieval, "classes": classes, "words": words, "prior": prior, "floors": floors, "drawn": drawn}
+def guidance():
+    """What part of held-out scenes of shapes-text the judge finds as asked, by kind of guidance."""
+    config, net = clip()
+    recipe, made = load(CHECKPOINTS / "shapes-text.safetensors")
+    how, n = recipe.draw(recipe.config), 32
+    captions = list(shapes(n, 7, "test").captions)
+    text = embed_captions(config, net, captions)
+    wraps = {"w = 1": None, "classifier-free, w = 3": partial(cfg, w=3, null=how.null)} | {
+        f"CLIP, scale {scale}": partial(clip_guided, net=net, text=text, scale=scale, path=how.path)
+        for scale in (10, 100)}
+    figures = {"scenes": n, "steps": STEPS}
+    for name, wrap in wraps.items():
+        pictures = sample(recipe, made, n, steps=STEPS, batch=n, caption=captions, wrap=wrap)
+        figures[name] = recipe.measure(recipe.config, pictures, how.cond(n, caption=captions)) | {
+            "cosine": rounded(torch.cosine_similarity(embed_pictures(net, pictures), text).mean())}
+    return figures
+
+
+def clip_guided(denoiser, net, text, scale, path):
+    """The denoiser with CLIP guidance towards texts (n, dim), which stand for all n pictures of one batch."""
+    return reconstruction_guided(denoiser, caption_log_likelihood(net.encode_pictures, text, scale), path)
+
+
+PARTS = {"guidance": guidance, "retrieval": retrieval, "classes": classes, "words": words,
+         "prior": prior, "floors": floors, "drawn": drawn}
 
 
 def make(name, minutes):
