@@ -5,6 +5,7 @@ import torch
 
 from minidiff.models.gan import GAN
 from minidiff.models.mlp import MLP
+from minidiff.models.text_unet import TextUNet
 from minidiff.models.unet import UNet
 from minidiff.models.vae import VAE
 from minidiff.recipes.recipe import find, names
@@ -22,10 +23,11 @@ def nets():
              "VAE": (VAE(), torch.zeros(2, 196), torch.zeros(2, 16))}
     for name in names():
         for preset, chosen in find(name).presets.items():
-            config = find(name).config | {"net": narrow(chosen["net"]), "shape": [1, 28, 28], "classes": 10}
+            config = find(name).config | {"net": narrow(chosen["net"]), "shape": [1, 28, 28], "classes": 10,
+                                          "words": ["red", "heart"], "styles": ["one", "two"]}
             net = find(name).net(config)
             if str(net) not in [str(other) for other, *_ in found.values()]:
-                time = [torch.ones(2)] if isinstance(net, UNet) else []
+                time = [torch.ones(2)] if isinstance(net, (UNet, TextUNet)) else []
                 found[f"{name} {preset}"] = net, torch.zeros(2, 1, 28, 28), *time
     return found
 
@@ -36,7 +38,10 @@ NETS = nets()
 @pytest.mark.parametrize("name", NETS)
 def test_a_net_is_one_graph(name):
     net, *given = NETS[name]
-    cond = {"label": torch.tensor([3, 10])} if getattr(net, "embed", None) and "label" in net.embed.extra else {}
+    known = {"label": torch.tensor([3, 10]), "style": torch.tensor([1, 2])}
+    cond = {name: known[name] for name in known if getattr(net, "embed", None) and name in net.embed.extra}
+    if isinstance(net, TextUNet):
+        cond["tokens"] = torch.tensor([[1, 4, 5, 2, 0], [1, 5, 2, 0, 0]])
     torch._dynamo.reset()
     with torch.no_grad():
         for p in net.parameters():
