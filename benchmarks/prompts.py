@@ -5,8 +5,8 @@ ROWS = {  # ten subjects, ten columns each
              "purple heart with hat, brown heart with flower, yellow heart with star, white heart with fire, "
              "blue heart with glasses, green heart with ribbon",
     "face": "blue smiling face, green crying face with hat, purple angry face, red cat face, yellow dog face, "
-            "green frog face with crown, blue bear face, red smiling face with sunglasses, black smiling face with horns, "
-            "orange face with hat",
+            "green frog face with crown, blue bear face, red smiling face with sunglasses, "
+            "black smiling face with horns, orange face with hat",
     "fruit": "blue apple, purple apple, black apple, red banana, green cherry, blue lemon, yellow strawberry, "
              "purple pear, green grapes, orange watermelon",
     "animal": "green dog, blue cat, red fish, purple bird, yellow pig, blue rabbit, orange whale, black bear, "

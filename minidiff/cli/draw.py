@@ -47,9 +47,13 @@ def run(args):
         raise ValueError(f"--out must be a file X.png in a folder that exists, got {args.out}")
     check_writable(args.out.parent)
     from minidiff.plotting import save_grid
+    from minidiff.recipes.catalogue import names
     from minidiff.recipes.recipe import load
     from minidiff.training.device import pick_device
     device, named = pick_device(args.device), CHECKPOINTS / f"{args.model}.safetensors"
+    if args.model in names() and not named.is_file():
+        raise ValueError(f"--model: there is no trained {args.model} here; 'python -m minidiff train {args.model} "
+                         f"--minutes 30' makes one, and --model out/{args.model} draws with it")
     recipe, net = load(named if named.is_file() else args.model, device)
     if "words" not in recipe.config:
         raise ValueError(f"--model: {recipe.name} learned no captions, so it cannot be told what to draw")

@@ -1,6 +1,5 @@
 """The recipes that draw from captions: what they train on, which words they drop, what they can be asked for."""
 
-import json
 from dataclasses import replace
 from functools import partial
 
@@ -13,7 +12,7 @@ from minidiff.data.tokenizer import END, PAD, START
 from minidiff.process.guidance import cfg
 from minidiff.recipes import captions, emoji_text, shapes_text
 from minidiff.recipes.recipe import build, load, sample
-from minidiff.recipes.run import CHECKPOINTS, train
+from minidiff.recipes.run import train
 from tests.nets import awake
 
 TINY = {"net": {"channels": [8, 16], "blocks": 1, "patch": 4, "width": 32, "attention": [1], "reads": "self+cross",

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from minidiff.cli import draw
 from minidiff.cli.main import main
 from minidiff.places import CHECKPOINTS
 from minidiff.recipes import emoji_text, shapes_text
@@ -101,10 +102,13 @@ def test_bad_input_is_one_line_and_nothing_is_written(arguments, expected, model
     assert not out.exists() and time.monotonic() - start < 20
 
 
-def test_models_that_do_not_fit_the_question_are_named(models, tmp_path, capsys):
+def test_models_that_do_not_fit_the_question_are_named(models, tmp_path, capsys, monkeypatch):
     out = tmp_path / "x.png"
     flow = CHECKPOINTS / "mnist-flow.safetensors"
     assert "mnist-flow learned no captions" in says(capsys, "draw", "heart", "--model", flow, "--out", out)
+    monkeypatch.setattr(draw, "CHECKPOINTS", tmp_path / "empty")
+    said = says(capsys, "draw", "heart", "--out", out)
+    assert "no trained emoji-text here; 'python -m minidiff train emoji-text" in said
     assert "no checkpoint at" in says(capsys, "draw", "heart", "--model", "nothing", "--out", out)
     assert "shapes-text knows no styles, got 'noto'" in says(
         capsys, "draw", "a red star", "--style", "noto", "--model", models["shapes-text"], "--out", out)
