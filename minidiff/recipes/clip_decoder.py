@@ -50,7 +50,10 @@ def decoder_loss(config):
 
 
 def asked_for(n, config, picture=None):
-    """{"picture": (n, dim)} of unit vectors (n, dim), by default those of the held-out emoji in turn."""
+    """{"picture": (n, dim)} of unit vectors (n, dim), by default those of the held-out emoji in turn.
+
+    Raises ValueError for vectors of another shape.
+    """
     if picture is None:
         _, clip = committed_clip()
         held = emoji("test").pictures

@@ -63,7 +63,8 @@ def prior_loss(config):
 def asked_for(n, config, caption=None, style=None, text=None):
     """{"text": (n, dim)}: of captions, one for all or one a picture, or of given unit vectors (n, dim).
 
-    A style goes before its caption. By default the held-out captions, in turn, each with its style.
+    A style goes before its caption. By default the held-out captions, in turn, each with its style. Raises ValueError
+    for vectors of another shape.
     """
     if text is None:
         if caption is None:
