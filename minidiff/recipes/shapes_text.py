@@ -16,7 +16,10 @@ from minidiff.recipes.recipe import Recipe
 
 
 def scenes(config):
-    """Training scenes of config["captions"], "long", "short", or "both": every other scene with its short caption."""
+    """Training scenes with captions of a kind: ({"x": (N, 3, 32, 32), "tokens": (N, L)}, facts).
+
+    config["captions"]: "long", "short", or "both", where every other scene has its short one; else ValueError.
+    """
     made = shapes(config["scenes"], seed=config["scene_seed"])
     which = config["captions"]
     if which not in ("long", "short", "both"):
