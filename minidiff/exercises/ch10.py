@@ -144,7 +144,8 @@ def band_inputs(w, low=0.2, high=0.7):
     def draw(generator):
         a, b = low + number(generator, 0, 0.1), high + number(generator, 0, 0.1)
         times = [0.5 * a, a, a + 0.01, (a + b) / 2, b, b * (1 + 1e-12), 1.2 * b]
-        return (number(generator, *w) if isinstance(w, tuple) else w), a, b, list(torch.tensor(times, dtype=torch.float64))
+        weight = number(generator, *w) if isinstance(w, tuple) else w
+        return weight, a, b, list(torch.tensor(times, dtype=torch.float64))
     return draw
 
 
@@ -153,7 +154,8 @@ INTERVAL = Exercise(
     cases=(
         Case("is w inside and 1 outside, ends included", band_inputs((2.0, 4.0)), weights_at, central=True,
              hint="low <= t <= high; outside there is no guidance, and that is w = 1, not 0"),
-        Case("takes w = 0 as a weight like others", band_inputs(0), weights_at, hint="0 is a number: `w or 1` loses it"),
+        Case("takes w = 0 as a weight like others", band_inputs(0), weights_at,
+             hint="0 is a number: `w or 1` loses it"),
         Case("takes an interval in the times of a table", band_inputs((2.0, 4.0), 200.0, 700.0), weights_at),
         Case("takes plain numbers", lambda g: (number(g, 2, 4), 0.3, 0.6, [0.1, 0.3, 0.45, 0.6, 0.61]), weights_at),
         Case("refuses an interval upside down", lambda g: (number(g, 2, 4), 0.8, 0.2), refused),
