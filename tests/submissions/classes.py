@@ -12,6 +12,8 @@ from tests.submissions.notebooks import ODD
 
 WORST = ("floods_the_grader_with_empty_frames", "forges_a_tensor_of_5000_dimensions", "fork_bomb", "ignores_signals",
          "kills_its_parent", "a_needed_cell_that_loops", "odd-ten_megabytes_of_code", "many_small_things")
+ALSO = {"a_star_import_in_another_cell":  # from here on `float` is torch's: this one fails in Jupyter, too
+        {"ch01.brightness_ratio": ("not passed", 0)}}
 LOOP = "def {name}(*args, **kwargs):\n    while True:\n        pass"
 
 
@@ -78,9 +80,12 @@ def every_known_answer(chapter):
 
 def every_abuse(chapter):
     """Students who try to break, fool or stop the grader, and notebooks that programs and accidents have changed."""
-    out = [Student(k.name, with_answers(chapter, {k.id: k.cells}),
-                   {} if k.state == "passed" else {k.id: (k.state, k.points)}, k.isolated)
-           for k in corpus() if k.id.startswith(chapter)]
+    out = []
+    for k in corpus():
+        if k.id.startswith(chapter):
+            points = k.points if k.memory is None else None  # with more memory than that, some checks may pass
+            marks = {} if k.state == "passed" else {k.id: (k.state, points)}
+            out.append(Student(k.name, with_answers(chapter, {k.id: k.cells}), marks | ALSO.get(k.name, {}), k.isolated))
     for name, (make, state, points) in ODD.items() if ID.startswith(chapter) else ():
         made = make(solved(chapter))
         whole = isinstance(made, bytes) and state == "missing"  # a file that cannot be read has no answers at all
