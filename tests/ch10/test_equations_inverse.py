@@ -120,7 +120,7 @@ def test_with_what_is_left_open_the_pull_is_exact(t):
     likelihood = linear_log_likelihood(y, lambda x0: x0, lambda t: 0.05 + bell.error(VP.alpha(t) ** 2))
     ours = reconstruction_guided(bell_denoiser(bell, VP), likelihood, VP)(x, t)
     for mine, exact in zip(ours, bell_denoiser(Gaussian(*after(1.4, 0.3, 0.8, 0.05)), VP)(x, t)):
-        torch.testing.assert_close(mine, exact, rtol=1e-8, atol=1e-8)
+        torch.testing.assert_close(mine, exact, rtol=1e-6, atol=1e-7)
 
 
 def test_what_is_left_open_can_be_measured():
@@ -130,7 +130,8 @@ def test_what_is_left_open_can_be_measured():
     left = measured_spread(bell_denoiser(bell, VP), pictures, lambda x: x, times, VP, gen(1))
     for t in times:
         assert left(t) == pytest.approx(float(bell.error(VP.alpha(t) ** 2)), rel=0.03)
-    assert left(0.35) == pytest.approx((left(0.2) + left(0.5)) / 2) and left(1.0) == left(0.8)
+    assert left(0.35) == pytest.approx((left(0.2) + left(0.5)) / 2, rel=1e-6)
+    assert left(1.0) == pytest.approx(left(0.8), rel=1e-6)
 
 
 def quarter(x):
