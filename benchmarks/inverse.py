@@ -1,8 +1,8 @@
 """Changing and restoring digits with mnist-flow, and digits with two views: benchmarks/inverse.json
 
-    python benchmarks/inverse.py [--minutes 6]        about six minutes of two cores; run again, it goes on
+    python benchmarks/inverse.py [--minutes 6]        about six minutes of two shared cores; run again, it goes on
 
-200 test digits at random. Each row: share read as their own label (kept) or as the label asked for, the PSNR against
+100 test digits at random. Each row: share read as their own label (kept) or as the label asked for, the PSNR against
 the original in decibels, and its standard error over the digits.
 """
 
@@ -30,8 +30,8 @@ from minidiff.samplers.flow import euler_flow
 from minidiff.samplers.step import final_sample
 
 FILE = Path(__file__).with_suffix(".json")
-N, STEPS, NOISE, WIDE = 200, 20, 0.05, 0.38  # NOISE: sd of a measurement; WIDE: the variance of a pixel of the digits
-BLUR, TURNED = 2.0, 20  # width in pixels; pictures a pair of digits
+N, STEPS, NOISE, WIDE = 100, 20, 0.05, 0.38  # NOISE: sd of a measurement; WIDE: the variance of a pixel of the digits
+BLUR, TURNED = 2.0, 10  # width in pixels; pictures a pair of digits
 MEASURES = {"shrunk": partial(shrunk, factor=4), "blurred": partial(blurred, width=BLUR)}
 
 
