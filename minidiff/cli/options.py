@@ -19,6 +19,36 @@ def positive(kind):
     return read
 
 
+def finite(text):
+    """An argparse type: a finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"must be a finite number, got {text}")
+    return value
+
+
+def share(text):
+    """An argparse type: a number above 0 and at most 1."""
+    value = finite(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"must lie above 0 and be at most 1, got {text}")
+    return value
+
+
+def rising_shares(text):
+    """An argparse type: LOW,HIGH with 0 <= LOW < HIGH <= 1, as two numbers."""
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        low = high = math.nan
+    if not 0 <= low < high <= 1:
+        raise argparse.ArgumentTypeError(f"must be LOW,HIGH with 0 <= LOW < HIGH <= 1, got {text}")
+    return low, high
+
+
 def whole_numbers(least, what):
     """An argparse type: whole numbers from `least` on, separated by commas, as a list; errors say that it is `what`."""
     def read(text):

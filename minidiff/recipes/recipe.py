@@ -28,6 +28,11 @@ def no_condition(n, **asked):
     return {}
 
 
+def from_noise(shape, times, path, generator):
+    """Where a walk begins that has nothing to begin with: (noise of `shape` at times[0], times)."""
+    return float(path.sigma(times[0])) * normal_like(torch.empty(shape), generator), times
+
+
 def as_it_is(net, x):
     """What a walk ends with is a picture already."""
     return x
@@ -135,12 +140,13 @@ def recipe_in(checkpoint):
 
 @torch.no_grad()
 def sample(recipe, net, n, *, steps=None, sampler=None, grid=None, seed=0, device="cpu", batch=250, wrap=None,
-           progress=None, **cond):
+           start=from_noise, progress=None, **cond):
     """n pictures of a trained net on the CPU: picture i of a seed is the same for every n, batch and order of calls.
 
     steps: evaluations of the net a picture; sampler: a `Sampler`; grid: (path, n) -> times; each by default what the
-    recipe or the sampler says. wrap: takes the denoiser and returns one (guidance); cond: what the recipe can be asked
-    for, such as label=7. progress: a callable around the batches (tqdm). Raises ValueError on a bad argument.
+    recipe or the sampler says. wrap: takes the denoiser and returns one (guidance); start: (shape (B, ...), times,
+    path, generator) -> (x, the times that are left), where the walks of a batch begin; cond: what the recipe can be
+    asked for, such as label=7. progress: a callable around the batches (tqdm). Raises ValueError on a bad argument.
     """
     if recipe.draw is None:
         raise ValueError(f"{recipe.name} draws no pictures")
@@ -157,11 +163,11 @@ def sample(recipe, net, n, *, steps=None, sampler=None, grid=None, seed=0, devic
     for first in (progress or iter)(range(0, n, batch)):
         rows = slice(first, min(first + batch, n))
         streams = Streams(seed, first, rows.stop - first)
-        x = float(path.sigma(times[0])) * normal_like(torch.empty(rows.stop - first, *how.shape), streams).to(device)
+        x, left = start((rows.stop - first, *how.shape), times, path, streams)
         ask = partial(denoiser, **{name: value[rows].to(device) for name, value in given.items()})
         more = {"generator": streams} if sampler.draws else {}
         with autocast(device, "bfloat16" if torch.device(device).type == "cuda" else "float32"):
-            pictures.append(how.decode(net, final_sample(sampler.run(ask, x, times, path, **more))).cpu())
+            pictures.append(how.decode(net, final_sample(sampler.run(ask, x.to(device), left, path, **more))).cpu())
     pictures = torch.cat(pictures)
     if not pictures.isfinite().all():
         raise ValueError(f"{recipe.name} drew values that are not finite numbers: its net or the sampler is broken")
