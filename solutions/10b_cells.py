@@ -18,15 +18,22 @@ from minidiff.process.denoiser import clipped
 from minidiff.samplers.flow import euler_flow
 
 test_digits, test_labels = load_data("mnist", "test")
+
+# %% [markdown]
+# The first of each class:
+
+# %%
 ten = torch.tensor([int((test_labels == k).nonzero()[0])
                     for k in range(10)])
 ten_digits = test_digits[ten]
 
+# %% [markdown]
+# And even steps down, for every walk of this half of the chapter:
 
+# %%
 def falling(n, first=1.0):
     """n even steps from `first` down to clean data: (n + 1,)."""
     return torch.linspace(first, 0, n + 1, dtype=torch.float64)
-
 
 # %% [markdown]
 # Each digit is to become the next one: 0 a 1, 1 a 2, and 9 a 0.
@@ -36,14 +43,16 @@ ask_for = partial(how.denoiser(digit_net, how.path))
 following = (torch.arange(10) + 1) % 10
 next_digit = partial(cfg(ask_for, 2, how.null), label=following)
 
+# %% [markdown]
+# Into the noise, and back:
 
+# %%
 def walked_back(ask, strength):
     """The ten digits, noised to a strength, and walked back by `ask`."""
     x, times = half_way(ten_digits, falling(20), how.path, strength,
                         torch.Generator().manual_seed(1))
     return final_sample(euler_flow(clipped(ask, how.path), x, times,
                                    how.path))
-
 
 # %% [markdown]
 # **Guess** the strength at which most of them have changed:
@@ -53,6 +62,11 @@ edits = [walked_back(next_digit, s) for s in (0.4, 0.6, 0.7, 0.8)]
 show_rows([ten_digits, *edits], "Between 0.6 and 0.8 a digit lets go of "
           "what it was", ["original", "0.4", "0.6", "0.7", "0.8"])
 plt.show()
+
+# %% [markdown]
+# Is more strength always further away?
+
+# %%
 far = [(e - ten_digits).square().mean().item() for e in edits]
 print(f"further away with every strength: {far == sorted(far)}")
 
@@ -68,15 +82,18 @@ inverse = json.loads((CHECKPOINTS.parent / "benchmarks" /
                       "inverse.json").read_text())
 
 
-def rows_of(task, **which):
+def lines_of(task, **which):
     """The measured rows of a task."""
     return [row for row in inverse["rows"] if row["task"] == task
             and which.items() <= row.items()]
 
+# %% [markdown]
+# For each strength:
 
+# %%
 print("strength   no label: kept  PSNR     next label: kept  as asked")
-for free, led in zip(rows_of("sdedit", told=False),
-                     rows_of("sdedit", told=True)):
+for free, led in zip(lines_of("sdedit", told=False),
+                     lines_of("sdedit", told=True)):
     print(f"{free['strength']:8.1f} {free['kept']:15.2f} "
           f"{free['psnr']:5.1f} {led['kept']:20.2f} {led['asked']:9.2f}")
 
@@ -98,14 +115,16 @@ from minidiff.samplers.edit import inpaint
 
 vp, alike = vp_path(), torch.tensor([[1.0, 0.9], [0.9, 1.0]]).double()
 
+# %% [markdown]
+# Its exact denoiser is linear:
 
+# %%
 def two_pixels(x, t):
     """The exact denoiser of two pixels that are alike."""
     alpha, sigma = vp.alpha(t), vp.sigma(t)
     noisy = alpha**2 * alike + sigma**2 * torch.eye(2)
     x0 = x @ (alpha * alike @ torch.linalg.inv(noisy)).T
     return x0, (x - alpha * x0) / sigma
-
 
 # %% [markdown]
 # 2,000 fillings, by pasting alone (1) and with each step repeated:
@@ -115,6 +134,11 @@ pixel_times = torch.cat([torch.linspace(1, 0.01, 40), torch.zeros(1)])
 kept_pixel = torch.full((2000, 2), 1.5, dtype=torch.float64)
 first_only = torch.tensor([1.0, 0.0]).double()
 filled = {}
+
+# %% [markdown]
+# For each number of repeats the mean and the spread of the second pixel:
+
+# %%
 for repeats in (1, 2, 5, 20):
     dice = torch.Generator().manual_seed(0)
     x = torch.randn(2000, 2, generator=dice, dtype=torch.float64)
@@ -123,6 +147,11 @@ for repeats in (1, 2, 5, 20):
         dice, repeats))[:, 1]
     print(f"{repeats:2d}: mean {filled[repeats].mean():.2f}, sd "
           f"{filled[repeats].std():.2f}")
+
+# %% [markdown]
+# And what they should be:
+
+# %%
 print(f"exact: mean {0.9 * 1.5:.2f}, sd {(1 - 0.9**2) ** 0.5:.2f}; "
       f"a mean of 2,000 is known to {0.44 / 2000**0.5:.2f}")
 
@@ -142,7 +171,10 @@ print(f"exact: mean {0.9 * 1.5:.2f}, sd {(1 - 0.9**2) ** 0.5:.2f}; "
 upper = (torch.arange(28) < 14).float()[:, None]
 anything = partial(ask_for, label=torch.full((10,), 10))
 
+# %% [markdown]
+# The walk:
 
+# %%
 def half_filled(repeats):
     """The ten digits with a lower half drawn anew."""
     dice = torch.Generator().manual_seed(4)
@@ -150,13 +182,17 @@ def half_filled(repeats):
     return final_sample(inpaint(clipped(anything, how.path), x, falling(20),
                                 how.path, ten_digits, upper, dice, repeats))
 
-
 # %%
 halves = [half_filled(repeats) for repeats in (1, 5)]
 hidden = ten_digits * upper - (1 - upper)
 show_rows([ten_digits, hidden, *halves], "Repeating the steps makes the "
           "halves agree", ["original", "kept", "pasted", "5 times"])
 plt.show()
+
+# %% [markdown]
+# Is the upper half what it was?
+
+# %%
 print("the kept half is the original to the bit:",
       *(torch.equal(h[:, :, :14], ten_digits[:, :, :14]) for h in halves))
 
@@ -164,8 +200,8 @@ print("the kept half is the original to the bit:",
 # For 100 digits: the share that is still read as the digit it was, and the mean squared jump across the seam, beside that of the real digits.
 
 # %%
-real_seam = rows_of("inpaint")[0]["seam_of_real"]
-for row in rows_of("inpaint"):
+real_seam = lines_of("inpaint")[0]["seam_of_real"]
+for row in lines_of("inpaint"):
     how_told = "its label" if row["told"] else "no label"
     print(f"{row['repeats']:2d} times, {how_told:9s}: kept "
           f"{row['kept']:.2f}, jump {row['seam']:.2f}")
@@ -206,7 +242,6 @@ def reconstruction_guided(denoiser, log_likelihood, path, scale=1.0):
         # END SOLUTION
     return denoise
 
-
 # %% nbgrader={"grade": true, "grade_id": "ch10-reconstruction_guided-check", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 reconstruction_guided = answer("ch10.reconstruction_guided",
                                reconstruction_guided)
@@ -224,12 +259,14 @@ bell, s2, seen = Gaussian(0.3, 0.8), 0.05, 1.4
 v_after = 1 / (1 / 0.8 + 1 / s2)
 m_after = v_after * (0.3 / 0.8 + seen / s2)
 
+# %% [markdown]
+# Before the measurement, its denoiser is that of chapter 02:
 
+# %%
 def bell_denoiser(x, t):
     alpha, sigma = vp.alpha(t), vp.sigma(t)
     x0 = bell.denoise(x, alpha, sigma)
     return x0, (x - alpha * x0) / sigma
-
 
 # %% [markdown]
 # 4,000 walks, guided by (10.24). **Guess:** is the cloud that arrives too wide, right, or too narrow?
@@ -239,14 +276,16 @@ bell_times = torch.cat([torch.linspace(1, 1e-3, 300), torch.zeros(1)])
 bell_noise = torch.randn(4000, 1, dtype=torch.float64,
                          generator=torch.Generator().manual_seed(0))
 
+# %% [markdown]
+# The walk, for a variance of $y$ given $x_0$:
 
+# %%
 def posterior_cloud(variance):
     """Where walks arrive that a measurement of the bell guides."""
     likelihood = linear_log_likelihood(
         torch.full((4000, 1), seen).double(), lambda x0: x0, variance)
     ask = reconstruction_guided(bell_denoiser, likelihood, vp)
     return final_sample(ddim(ask, bell_noise, bell_times.double(), vp))
-
 
 # %%
 print(f"exact: mean {m_after:.3f}, sd {v_after**0.5:.3f}")
@@ -268,6 +307,11 @@ def with_what_is_open(t):
 
 cloud = posterior_cloud(with_what_is_open)
 print(f"(10.26): mean {cloud.mean():.3f}, sd {cloud.std():.3f}")
+
+# %% [markdown]
+# Is this chance?
+
+# %%
 print(f"both within 4 standard errors of (10.25): "
       f"{abs(cloud.mean() - m_after) < 4 * (v_after / 4000)**0.5}, "
       f"{abs(cloud.std() / v_after**0.5 - 1) < 4 / 8000**0.5}")
@@ -282,6 +326,11 @@ from minidiff.process.measurements import blurred, shrunk
 
 cameras = {"shrunk": partial(shrunk, factor=4),
            "blurred": partial(blurred, width=2.0)}
+
+# %% [markdown]
+# What they saw of the ten digits:
+
+# %%
 taken = {}
 for name, camera in cameras.items():
     y = camera(ten_digits)
@@ -305,7 +354,10 @@ def independent(t):
     """What x_t would leave open of independent normal pixels."""
     return 0.38 * t**2 / (0.38 * (1 - t) ** 2 + t**2)
 
+# %% [markdown]
+# Both, over the way:
 
+# %%
 t = torch.linspace(0.1, 1, 40, dtype=torch.float64)
 plt.plot(t, independent(t) ** 0.5, color=FIXED, label="independent pixels")
 plt.plot(t, [left_open["shrunk"](u) ** 0.5 for u in t], color=LEARNED,
@@ -316,6 +368,11 @@ plt.xlabel("$t$")
 plt.ylabel("sd of $A x_0$ given $x_t$")
 plt.legend()
 plt.show()
+
+# %% [markdown]
+# At every time?
+
+# %%
 print(f"independent pixels claim more at every t: "
       f"{all(independent(u) > left_open['shrunk'](u) for u in t)}")
 
@@ -333,18 +390,27 @@ def restored(name, spread):
     return final_sample(euler_flow(clipped(ask, how.path), x,
                                    falling(25, 0.98), how.path))
 
-
 # %%
 import torch.nn.functional as F
 
 sharp = {"shrunk": restored("shrunk", left_open["shrunk"]),
          "blurred": restored("blurred",
                              lambda t: 10 * left_open["blurred"](t))}
+
+# %% [markdown]
+# Look at them:
+
+# %%
 large = F.interpolate(taken["shrunk"], size=28, mode="nearest")
 show_rows([ten_digits, large, sharp["shrunk"], taken["blurred"],
            sharp["blurred"]], "From 49 numbers, and from a blur, to digits",
           ["original", "seen", "restored", "seen", "restored"])
 plt.show()
+
+# %% [markdown]
+# Nearer to the truth than what was seen?
+
+# %%
 gain = psnr(sharp["blurred"], ten_digits) - psnr(taken["blurred"],
                                                  ten_digits)
 print(f"of ten, nearer to the original than the blur was, more than "
@@ -355,7 +421,7 @@ print(f"of ten, nearer to the original than the blur was, more than "
 
 # %%
 for name in cameras:
-    for row in rows_of("restore", measure=name):
+    for row in lines_of("restore", measure=name):
         how_told = "its label" if row["told"] else "no label"
         print(f"{name:8s} {row['spread']:9s} {how_told:9s} PSNR "
               f"{row['psnr']:5.2f} ± {row['psnr_error']:.2f}, "
@@ -396,7 +462,6 @@ def averaged(denoisers, views):
         # END SOLUTION
     return denoise
 
-
 # %% nbgrader={"grade": true, "grade_id": "ch10-averaged-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 averaged = answer("ch10.averaged", averaged)
 
@@ -409,6 +474,11 @@ quarter = (lambda x: torch.stack([-x[:, 1], x[:, 0]], dim=1),
 turned_islands = Mixture(ISLANDS.weights, quarter[1](ISLANDS.means),
                          ISLANDS.stds)
 x = torch.randn(200, 2, generator=torch.Generator().manual_seed(0)).double()
+
+# %% [markdown]
+# Through the view, at three times:
+
+# %%
 one_view = averaged([exact(ISLANDS, path)], [quarter])
 for t in torch.tensor([0.2, 0.5, 0.9]):
     gap = one_view(x, t)[0] - exact(turned_islands, path)(x, t)[0]
@@ -424,9 +494,19 @@ c1, c2, nothing = 1.0, 0.2, (lambda x: x, lambda x: x)
 bells = [Mixture([1.0], [[0.0]], [c]) for c in (c1, c2)]
 both_bells = averaged([exact(one, path) for one in bells],
                       [nothing, nothing])
+
+# %% [markdown]
+# Walk them:
+
+# %%
 line_noise = torch.randn(4000, 1, dtype=torch.float64,
                          generator=torch.Generator().manual_seed(0))
 landed = final_sample(heun_flow(both_bells, line_noise, falling(100), path))
+
+# %% [markdown]
+# Which of the two is it?
+
+# %%
 print(f"walked: sd {landed.std():.3f};  (10.28): {(c1 * c2)**0.5:.3f} "
       f"± {(c1 * c2)**0.5 / 8000**0.5:.3f};  of the square root of the "
       f"product: {(2 / (1 / c1**2 + 1 / c2**2))**0.5:.3f}")
@@ -447,7 +527,10 @@ print(f"walked: sd {landed.std():.3f};  (10.28): {(c1 * c2)**0.5:.3f} "
 # %%
 from minidiff.process.views import upright, upside_down
 
+# %% [markdown]
+# One denoiser sees the picture as it is, the other one turned by half a circle:
 
+# %%
 def two_faces(this_way, other_way):
     """Ten digits that are one digit upright and another turned."""
     asks = [partial(cfg(ask_for, 2, how.null), label=torch.full((10,), k))
@@ -458,13 +541,17 @@ def two_faces(this_way, other_way):
     return final_sample(euler_flow(clipped(ask, how.path), x, falling(20),
                                    how.path))
 
-
 # %%
 faces = {pair: two_faces(*pair) for pair in ((6, 9), (4, 7), (8, 3))}
 show_rows([row for f in faces.values() for row in (f, upside_down(f))],
           "Each pair of rows is the same ten pictures, turned",
           [f"{k}" for pair in faces for k in pair])
 plt.show()
+
+# %% [markdown]
+# What does the judge say, both ways?
+
+# %%
 for (a, b), f in faces.items():
     fits = (judge.labels(f) == a) & (judge.labels(upside_down(f)) == b)
     print(f"{a} and {b}: more than half are read as both: "
@@ -475,9 +562,14 @@ for (a, b), f in faces.items():
 
 # %%
 pairs = {(row["upright_digit"], row["turned_digit"]): row["both"]
-         for row in rows_of("turned")}
+         for row in lines_of("turned")}
 table = torch.tensor([[pairs[min(a, b), max(a, b)] for b in range(10)]
                       for a in range(10)])
+
+# %% [markdown]
+# As a picture:
+
+# %%
 fig, ax = plt.subplots(figsize=(4.4, 3.6))
 ax.grid(False)
 fig.colorbar(ax.imshow(table, cmap="viridis", vmin=0, vmax=1),
@@ -485,6 +577,11 @@ fig.colorbar(ax.imshow(table, cmap="viridis", vmin=0, vmax=1),
 ax.set(title="Some digits share a body", xlabel="upside down",
        ylabel="upright", xticks=range(10), yticks=range(10))
 plt.show()
+
+# %% [markdown]
+# The mean, and the best pair:
+
+# %%
 best = max((p for p in pairs if p[0] != p[1]), key=pairs.get)
 print(f"all pairs: {table.mean():.2f}; the best of different digits: "
       f"{best}, {pairs[best]:.2f}")
@@ -497,7 +594,7 @@ print(f"all pairs: {table.mean():.2f}; the best of different digits: "
 # From afar one should see the first. Does it work on 28 × 28 pixels, with an 8 from afar and a 3 near?
 
 # %%
-for row in rows_of("from_afar"):
+for row in lines_of("from_afar"):
     print(f"coarse {row['coarse']}, fine {row['fine']}: near, read as the "
           f"fine one {row['near_as_fine']:.2f}; blurred, as an 8 "
           f"{row['afar_as_8']:.2f}, as a 3 {row['afar_as_3']:.2f}")
@@ -521,11 +618,13 @@ def message(island, says_label=True, says_tag=True):
     tag = (island + 1) / 2 * torch.as_tensor(says_tag)
     return torch.cat([label, tag[:, None]], dim=1).float()
 
+# %% [markdown]
+# The net reads it beside the point:
 
+# %%
 def heard(net, told):
     """The velocity of a net that is told something beside x and t."""
     return lambda x, t: net(torch.cat([x, told], dim=1), 1000 * t)[:, :2]
-
 
 # %% [markdown]
 # Points of the four islands, with label and tag that are always right; in training the one or the other is silent, at a rate:
@@ -536,7 +635,10 @@ from minidiff.process.flow import cfm_loss, pair_of_velocity
 cloud = ISLANDS.sample(20_000, torch.Generator().manual_seed(5)).float()
 home = ISLANDS.share(cloud).argmax(dim=1)
 
+# %% [markdown]
+# The loss, for some rows of the cloud:
 
+# %%
 def told_loss(net, rows, dice, label_rate, tag_rate):
     """Flow matching; rows: of the cloud."""
     spoken = [torch.rand(len(rows), generator=dice) >= rate
@@ -545,7 +647,6 @@ def told_loss(net, rows, dice, label_rate, tag_rate):
     eps = torch.randn(len(rows), 2, generator=dice)
     net = heard(net, message(home[rows], *spoken))
     return cfm_loss(net, cloud[rows], t, eps, path), {}
-
 
 # %%
 def trained_with(label_rate, tag_rate):
@@ -556,7 +657,10 @@ def trained_with(label_rate, tag_rate):
                torch.randint(20_000, (512,), generator=torch.Generator()
                              .manual_seed(step)), steps=800, lr=4e-3).ema
 
+# %% [markdown]
+# Three nets:
 
+# %%
 nets = {"nothing": trained_with(0, 0), "the label": trained_with(0.2, 0),
         "the tag": trained_with(0, 0.2)}
 
@@ -569,7 +673,10 @@ lie = message((wanted + 1) % 4)[:, 4:]
 tags = {"right": message(wanted), "none": message(wanted, says_tag=False),
         "wrong": torch.cat([message(wanted)[:, :4], lie], dim=1)}
 
+# %% [markdown]
+# And where they arrive:
 
+# %%
 def arrives(net, told):
     """The island at which each of 1,000 points arrives."""
     def ask(x, t):
@@ -578,10 +685,14 @@ def arrives(net, told):
     return ISLANDS.share(final_sample(euler_flow(
         ask, x, falling(20), path))).argmax(dim=1)
 
-
 # %%
 at = {(net, tag): (arrives(nets[net], told) == wanted).double().mean()
       for net in nets for tag, told in tags.items()}
+
+# %% [markdown]
+# The shares:
+
+# %%
 fig, ax = plt.subplots()
 for k, tag in enumerate(tags):
     ax.bar([i + 0.27 * (k - 1) for i in range(3)],
@@ -596,6 +707,11 @@ plt.show()
 # %%
 print(f"the right tag: every net obeys, over 0.98: "
       f"{all(at[net, 'right'] > 0.98 for net in nets)}")
+
+# %% [markdown]
+# The other two:
+
+# %%
 print(f"label dropped: below 0.4 without the tag: "
       f"{at['the label', 'none'] < 0.4}; a wrong tag wins, below 0.25: "
       f"{at['the label', 'wrong'] < 0.25}")
