@@ -71,7 +71,7 @@ far = [(e - ten_digits).square().mean().item() for e in edits]
 print(f"further away with every strength: {far == sorted(far)}")
 
 # %% [markdown]
-# Look at a column at 0.7: slant and thickness of the old digit are still there, with another number in it. What is lost is known from chapter 04: first the strokes, then the class, then where the ink is. In numbers, for 100 test digits (`benchmarks/inverse.py`), with no label and with the next digit's. PSNR is the measure of closeness that restorers use, in decibels, for values that span 2:
+# Look at the 4 and the 8 in the row of 0.7: slant and thickness are still theirs, and another digit wears them. In numbers, for 100 test digits (`benchmarks/inverse.py`), with no label and with the next digit's. PSNR is the measure of closeness that restorers use, in decibels, for values that span 2:
 #
 # $$\mathrm{PSNR} = 10\,\log_{10}\frac{2^2}{\text{mean of }(x - y)^2}. \tag{10.21}$$
 
@@ -98,7 +98,7 @@ for free, led in zip(lines_of("sdedit", told=False),
           f"{free['psnr']:5.1f} {led['kept']:20.2f} {led['asked']:9.2f}")
 
 # %% [markdown]
-# With no label a digit keeps its class for a long way: the net can still read it in the noise. A label that disagrees wins only where the noise has hidden the class, and there the old picture is mostly gone as well. There is no strength at which the label is new and the rest is old. To change one part and *keep* another, one has to say which.
+# With no label a digit keeps its class for a long way: at 0.6 nearly all are read as before, at 0.8 one half. A label that disagrees wins between 0.6 and 0.8. By then something of the old picture is left, but not much: at 0.7 a digit is nearer to its original than an unrelated one, the last line, by a few decibels. One knob sets both, how much is new and how much is lost. To change one part and *keep* another, one has to say which.
 
 # %% [markdown]
 # ## 14. Fill in what is missing
@@ -208,7 +208,7 @@ for row in lines_of("inpaint"):
 print(f"real digits: jump {real_seam:.2f}")
 
 # %% [markdown]
-# The upper half of a 3 may well belong to a 2, an 8 or a 9, so without a label not all *can* be read as they were. What the table can say is whether the halves fit.
+# The upper half of a 3 may well belong to a 2, so without a label not all *can* be read as they were. The seam has no such excuse: by pasting, the jump is more than twice that of real digits, and with ten repeats it is theirs. A label, without any repeats, fixes the class and leaves the seam torn: the two are different faults.
 
 # %% [markdown]
 # ## 15. A measurement, and Bayes once more
