@@ -208,7 +208,7 @@ for row in lines_of("inpaint"):
 print(f"real digits: jump {real_seam:.2f}")
 
 # %% [markdown]
-# The upper half of a 3 may well belong to a 2, so without a label not all *can* be read as they were. The seam has no such excuse: by pasting, the jump is more than twice that of real digits, and with ten repeats it is theirs. A label, without any repeats, fixes the class and leaves the seam torn: the two are different faults.
+# The upper half of a 3 may well belong to a 2, so without a label not all *can* be read as they were. The seam has no such excuse: by pasting, the jump is more than twice that of real digits, and with ten repeats it is theirs. A label, without any repeats, mends the class at once and the seam only in part: the two are different faults.
 
 # %% [markdown]
 # ## 15. A measurement, and Bayes once more
@@ -428,7 +428,7 @@ for name in cameras:
               f"kept {row['kept']:.2f}")
 
 # %% [markdown]
-# TEXT_RESTORE
+# ("By eye" is no diffusion at all: what the camera saw, smoothly enlarged.) Compare the rows. The formula that is exact for the bell is the *worst* of all when it is fed with the wrong $C_t$: it claims to know too little, and follows the measurement less closely than even the enlarged picture does. With the measured spread, the same formula beats leaving the spread out where squares do not overlap, and for the blur the tenfold one does. What was exact was (10.26), not a guess about pixels. And the label is worth as much as any of it.
 
 # %% [markdown]
 # ## 17. A digit with two faces
