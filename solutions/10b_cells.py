@@ -428,7 +428,7 @@ for name in cameras:
               f"kept {row['kept']:.2f}")
 
 # %% [markdown]
-# ("By eye" is no diffusion at all: what the camera saw, smoothly enlarged.) The formula that is exact for the bell is the *worst* of all when it is fed with the wrong $C_t$: it claims to know too little, listens to the measurement too late, and from 49 numbers makes worse digits than enlarging them does. With the spread that was measured it beats leaving it out. Tenfold is right for the blur, and ruins the squares, which do not overlap: each of them brings news of its own. What was exact was (10.26), with its whole matrix, not a guess about pixels. And a label that is known should be told.
+# ("By eye" is no diffusion at all: what the camera saw, smoothly enlarged.) The formula that is exact for the bell loses to leaving the spread out, on both cameras, when it is fed with the wrong $C_t$: it claims to know too little, and from 49 numbers makes worse digits than enlarging them does. With the spread that was measured it wins on the squares, and on the blur it changes nothing that 100 digits can tell. Tenfold is right for the blur, and ruins the squares, which do not overlap: each of them brings news of its own. What was exact was (10.26), with its whole matrix, not a guess about pixels. And a label that is known should be told.
 
 # %% [markdown]
 # ## 17. A digit with two faces
@@ -600,7 +600,7 @@ for row in lines_of("from_afar"):
           f"{row['afar_as_8']:.2f}, as a 3 {row['afar_as_3']:.2f}")
 
 # %% [markdown]
-# Near, nearly all are read as a 3; blurred, three of four as an 8. The last two lines are the controls: a plain 3 that is blurred is still read as a 3. (A 0 from afar and a 1 near failed when we tried. The two parts must not contradict each other, and a digit of 28 pixels has little that is not coarse.)
+# Near, nearly all are read as a 3; blurred, three of four as an 8. The last two lines are the controls: a plain 3 that is blurred is still read as a 3.
 
 # %% [markdown]
 # ## 18. What the net was told in secret
