@@ -28,6 +28,7 @@ def main():
     drawn = torch.from_numpy(np.load(lzma.open(HERE.with_name("digits.npy.xz")))).float()[:, None] / 127.5 - 1
     f_train, f_test, f_drawn = (judge.features(x) for x in (train, test, drawn))
     first, later, other = (distance_at(f, f_train, N) for f in (f_test[:N], f_test[-N:], f_train[:N]))
+    near_in_file = in_file_order(test)
     order = torch.randperm(len(test), generator=generator)
     test, test_labels, f_test = test[order], test_labels[order], f_test[order]
     some = torch.randperm(len(train), generator=generator)[:N]
@@ -51,6 +52,7 @@ def main():
         "accuracy score": {name: rounded(classification_accuracy_score(*pair, test, test_labels))
                            for name, pair in labels.items()},
         "memory": memory(drawn, test, train),
+        "in file order": near_in_file,
     }
     write(HERE.with_suffix(".json"), record)
     print(record)
@@ -84,6 +86,15 @@ def memory(samples, test, train):
             "test": torch.histogram(unseen.float(), edges)[0].int().tolist(),
             "nearest": [{"sample": int(i), "train": int(index[i]), "distance": rounded(near[i])} for i in order],
             "nearest test picture": rounded(unseen.min())}
+
+
+def in_file_order(test, places=50):
+    """How often the nearest relative of a test picture stands near it in the file: N of every second, in the rest."""
+    asked, others = torch.arange(1, len(test), 2), torch.arange(0, len(test), 2)
+    asked = asked[torch.randperm(len(asked), generator=torch.Generator().manual_seed(SEED))[:N]]
+    _, index = nearest(test[asked], test[others])
+    return {"places": places, "share": rounded(((others[index] - asked).abs() <= places).double().mean()),
+            "share by chance": rounded(((others - asked[:, None]).abs() <= places).double().mean())}
 
 
 if __name__ == "__main__":

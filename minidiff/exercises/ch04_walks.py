@@ -1,5 +1,6 @@
-"""The exercises of chapter 04 on walks: the way up of the U-Net, and the ancestral walk."""
+"""The exercises of chapter 04 on walks, up the U-Net and down to digits, and the numbers of its experiment."""
 
+import functools
 import types
 
 import torch
@@ -8,6 +9,7 @@ from torch import nn
 from minidiff.exercises.ch04 import filled, randn, uniform
 from minidiff.exercises.compare import kind_of
 from minidiff.exercises.core import Case, Exercise
+from minidiff.exercises.numbers import Numbers
 from minidiff.models.unet import UNet, walk_up
 from minidiff.process.path import discrete_path
 from minidiff.process.schedules import alpha_bar_of, as_table
@@ -132,4 +134,13 @@ ANCESTRAL = Exercise(
            "yield int(s), x, x0 after each step; x is then the new x_s"))
 
 
+@functools.cache
+def spread_of_digits(steps, n=100):
+    """The spread of the pixels of n digits that mnist-ddpm draws in so many steps."""
+    from minidiff.recipes.recipe import load, sample
+    from minidiff.recipes.run import CHECKPOINTS
+    return float(sample(*load(CHECKPOINTS / "mnist-ddpm.safetensors"), n, steps=steps).std())
+
+
+NUMBERS = (Numbers("ch04.experiment_1", lambda: {steps: spread_of_digits(steps) for steps in (5, 20)}, rtol=0.01),)
 EXERCISES = (WALK_UP, ANCESTRAL)

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from minidiff.exercises.compare import copied, difference, kind_of, same
+from minidiff.exercises.compare import COARSE, copied, difference, kind_of, same
 
 MISS, TEXT = 400, 80  # characters of a sentence about a miss, and of an exception's own words in it
 RAISED = "stops with"  # how the sentence about an exception begins
+DIGITS = "right to about six digits: stay in float64 all the way, or find the difference that loses digits"
 PURITY = "leaves its inputs and the global random state alone"
 
 
@@ -92,10 +93,12 @@ def verdict(exercise, index, tried, expected):
     case = exercise.cases[index]
     try:
         miss = tried.error or difference(tried.value, expected, case.rtol, case.atol)
+        hint = case.hint if not miss or difference(tried.value, expected, *COARSE) else DIGITS
     except Exception as problem:  # torch and numpy have kinds of values that refuse every question
         miss = f"gives {kind_of(tried.value)} that cannot be compared ({type(problem).__name__})"
+        hint = case.hint
     valued = not tried.error and tried.value is not None  # else a hint about values says nothing
-    return Outcome(case.says, not miss, miss[:MISS], case.hint if miss and valued else "")
+    return Outcome(case.says, not miss, miss[:MISS], hint if miss and valued else "")
 
 
 def impurity(exercise, index, tried, inputs):

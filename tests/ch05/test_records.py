@@ -23,6 +23,12 @@ def test_the_first_digits_of_the_test_set_are_not_like_the_rest():
     assert AUDIT["first test pictures"] > 3 * AUDIT["floor"]["1000"]
 
 
+def test_relatives_stand_together_in_the_file_of_test_digits():
+    order = AUDIT["in file order"]
+    assert order["share by chance"] == pytest.approx(2 * order["places"] / 10_000, rel=0.01)
+    assert order["share"] > 5 * order["share by chance"]
+
+
 def test_the_impostor_wins_in_linear_features_and_loses_in_those_of_the_judge():
     assert abs(AUDIT["linear"]["impostor"]) < 1e-6 < AUDIT["linear"]["test pictures"]
     assert AUDIT["sets"]["impostor"]["distance"] > 20 * AUDIT["sets"]["test pictures"]["distance"]

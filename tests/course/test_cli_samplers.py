@@ -12,12 +12,12 @@ from minidiff.models.unet import UNet
 from minidiff.places import CHECKPOINTS
 from minidiff.recipes.catalogue import find
 from minidiff.recipes.mnist_ddpm import RECIPE
-from minidiff.recipes.pictures import judge_of
+from minidiff.recipes.pictures import digit_figures, judge_of
 from minidiff.recipes.recipe import load, sample
 from minidiff.samplers.sampler import Sampler
 
 NOISE = json.loads(JUDGE.with_suffix(".json").read_text())["metrics"]["null"]["noise"]
-MODELS = [file.stem for file in sorted(CHECKPOINTS.glob("*.safetensors")) if find(file.stem).draw]
+MODELS = [file.stem for file in sorted(CHECKPOINTS.glob("*.safetensors")) if find(file.stem).measure is digit_figures]
 N = 24  # so few that the distance of real digits is itself near 300: its bias falls like 1 / N
 
 load_once = cache(lambda name: load(CHECKPOINTS / f"{name}.safetensors"))

@@ -18,7 +18,8 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS = {name: some for name, some in PROJECT["optional-dependencies"].items() if name != "classroom"}
+APART = ("classroom", "oracles")  # extras that no installation of the course brings
+EXTRAS = {name: some for name, some in PROJECT["optional-dependencies"].items() if name not in APART}
 DIRECT = [Requirement(line) for line in PROJECT["dependencies"] + sum(EXTRAS.values(), [])]
 OF_CUDA = ("nvidia-", "cuda-", "triton")  # torch itself fixes the version of each
 TESTED = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix", "python_version": "3.11",

@@ -18,6 +18,7 @@ from minidiff.grading import gradescope, run
 from minidiff.grading.__main__ import main
 from minidiff.grading.mark import ROOT, manual, notebooks
 from minidiff.grading.submissions import Submission
+from tests.course.gradescope_format import SCHEMA
 from tests.course.handed_in import WRONG, chapter, hand_in, solved
 
 SEED = 5
@@ -25,20 +26,6 @@ STEM = notebooks()["ch01"]
 UNTOUCHED = {c.metadata.minidiff.exercise: c.source for c in chapter("ch01").cells
              if c.metadata.get("minidiff", {}).get("exercise") == "ch01.brightness_ratio"}
 OF = sum(e.points for e in exercises("ch01").values())
-
-# "Output format" in Gradescope's Autograder Specifications, gradescope-autograders.readthedocs.io/en/latest/specs/
-# (github.com/gradescope/autograder_samples, docs/specs.md). All fields are optional there but for the score.
-SEEN = {"enum": ["hidden", "after_due_date", "after_published", "visible"]}
-FORMAT = {"enum": ["text", "html", "simple_format", "md", "ansi"]}
-NUMBER, STRING, OBJECT = {"type": "number"}, {"type": "string"}, {"type": "object"}
-TEST = {"type": "object", "additionalProperties": False, "properties": {
-    "score": NUMBER, "max_score": NUMBER, "status": {"enum": ["passed", "failed"]}, "name": STRING,
-    "name_format": FORMAT, "number": STRING, "output": STRING, "output_format": FORMAT,
-    "tags": {"type": "array", "items": STRING}, "visibility": SEEN, "extra_data": OBJECT}}
-SCHEMA = {"type": "object", "additionalProperties": False, "required": ["score", "tests"], "properties": {
-    "score": NUMBER, "execution_time": NUMBER, "output": STRING, "output_format": FORMAT,
-    "test_output_format": FORMAT, "test_name_format": FORMAT, "visibility": SEEN, "stdout_visibility": SEEN,
-    "extra_data": OBJECT, "tests": {"type": "array", "items": TEST}, "leaderboard": {"type": "array"}}}
 
 
 @pytest.fixture(scope="module")
@@ -137,24 +124,6 @@ def test_nothing_handed_in_is_0_points_and_a_sentence(autograder):
     found, done = grade(autograder, {"notes.txt": b"hello"})
     assert done.returncode == 0 and (found["score"], found["tests"]) == (0, [])
     assert found["output"] == f"Nothing to grade: hand in {STEM}.ipynb."
-
-
-@pytest.mark.parametrize("names, found, notes", [
-    (["my homework.ipynb"], "my homework.ipynb", []),
-    (["old.ipynb", f"{STEM} (1).ipynb"], f"{STEM} (1).ipynb", ["Not graded: old.ipynb."]),
-    (["a.ipynb", "b.ipynb", ".hidden.ipynb"], None, [
-        "Not graded: a.ipynb.", "Not graded: b.ipynb.", f"Nothing to grade: hand in {STEM}.ipynb."]),
-])
-def test_one_notebook_counts_whatever_its_name_and_of_several_the_one_named_like_the_chapter(
-        names, found, notes, tmp_path):
-    for name in names:
-        (tmp_path / name).touch()
-    assert gradescope.handed_in(tmp_path, ["ch01"]) == ({"ch01": tmp_path / found} if found else {}, notes)
-
-
-def test_a_link_is_no_notebook(tmp_path):
-    (tmp_path / "link.ipynb").symlink_to(ROOT / "solutions" / f"{STEM}.ipynb")
-    assert gradescope.handed_in(tmp_path, ["ch01"])[0] == {}
 
 
 def test_a_broken_notebook_is_0_points_and_a_sentence(grade_here):

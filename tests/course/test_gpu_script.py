@@ -47,6 +47,16 @@ def test_every_part_leaves_its_record(gpu, monkeypatch, tmp_path):
         assert load(tmp_path / name)[0].name == name
 
 
+def test_the_nets_that_draw_from_captions_leave_theirs_when_asked_for(gpu, monkeypatch, tmp_path):
+    status, record = dry_run(gpu, monkeypatch, tmp_path, "--parts", "shapes-text", "emoji-text")
+    assert status == 0 and record.keys().isdisjoint(gpu.ALWAYS)
+    for name in ("shapes-text", "emoji-text"):
+        assert record[name]["images"] == 48 and record[name]["speed"]["gflop_per_image"] > 0
+        recipe, net = load(tmp_path / name)
+        assert recipe.name == name and len(net.encoder.layers) == recipe.presets["cuda"]["net"]["text"]["depth"]
+    assert record["shapes-text"]["metrics"]["whole"] == 0 and record["emoji-text"]["metrics"] == {}
+
+
 def test_cut_off_while_it_trains_it_keeps_the_model_so_far(gpu, monkeypatch, tmp_path):
     recipe, calls = gpu.find("mnist-flow"), []
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from minidiff.exercises.core import chapters, exercises, find
-from minidiff.exercises.judge import judge
+from minidiff.exercises.judge import DIGITS, judge
+from tests.mutants import mutants
 
 # Blocks of a net, averages of nets, whole numbers and shares have no digits to lose; schedules and grids take plain
 # numbers, and have mutants of their own for a ramp in float32.
@@ -46,3 +47,9 @@ def one_precision_lower(reference):
 @pytest.mark.parametrize("id", NUMERIC)
 def test_an_answer_in_float32_does_not_pass(id):
     assert not judge(find(id), one_precision_lower(find(id).reference)).passed
+
+
+def test_who_is_right_to_six_digits_is_told_that_and_nothing_about_the_formula():
+    def first_hint(name, id="ch06.cosine_betas"):
+        return next(case.hint for case in judge(find(id), mutants(id)[name]).cases if case.hint)
+    assert first_hint("curve_in_float32") == DIGITS != first_hint("no_offset")

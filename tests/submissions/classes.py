@@ -85,7 +85,8 @@ def every_abuse(chapter):
         if k.id.startswith(chapter):
             points = k.points if k.memory is None else None  # with more memory than that, some checks may pass
             marks = {} if k.state == "passed" else {k.id: (k.state, points)}
-            out.append(Student(k.name, with_answers(chapter, {k.id: k.cells}), marks | ALSO.get(k.name, {}), k.isolated))
+            marks |= ALSO.get(k.name, {})
+            out.append(Student(k.name, with_answers(chapter, {k.id: k.cells}), marks, k.isolated))
     for name, (make, state, points) in ODD.items() if ID.startswith(chapter) else ():
         made = make(solved(chapter))
         whole = isinstance(made, bytes) and state == "missing"  # a file that cannot be read has no answers at all

@@ -4,7 +4,8 @@ import torch
 
 from minidiff.exercises.ch02 import a_table, normal, times
 from minidiff.exercises.ch03 import (dsm_inputs, ema_inputs, mixture_inputs, on_path, slope_of_log_density,
-                                     tweedie_inputs, updated, walk_inputs, walked, with_a_net)
+                                     tweedie_inputs, updated, with_a_net)
+from minidiff.exercises.ch03_walk import walk_inputs, walked
 from minidiff.exercises.core import Case
 from minidiff.process.forward import q_sample
 from minidiff.process.path import discrete_path

@@ -1,7 +1,5 @@
 """Cases of chapter 05 that only the grader runs."""
 
-import torch
-
 from minidiff.exercises.ch05 import clouds, copies, gaussian, pictures, randn
 from minidiff.exercises.core import Case
 

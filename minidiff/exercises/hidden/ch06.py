@@ -2,8 +2,8 @@
 
 import torch
 
-from minidiff.exercises.ch06 import (a_pair, a_table, asked, hybrid_inputs, levels, number, pull, uniform, value,
-                                     weigh, whole)
+from minidiff.exercises.ch06 import a_pair, a_table, asked, levels, number, uniform, weigh, whole
+from minidiff.exercises.ch06_variance import hybrid_inputs, pull, value
 from minidiff.exercises.core import Case
 
 HIDDEN = {

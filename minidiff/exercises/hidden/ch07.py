@@ -1,9 +1,8 @@
 """Cases of chapter 07 that only the grader runs."""
 
-import torch
-
-from minidiff.exercises.ch07 import (grid, invert_inputs, ode_inputs, one_step, randn, slope_of_ode, step_inputs,
-                                     trace_inputs, trace_of, true_slope, uniform, upwards, whole)
+from minidiff.exercises.ch07 import (grid, invert_inputs, one_step, randn, slope_of_ode, step_inputs, true_slope,
+                                     uniform, upwards, whole)
+from minidiff.exercises.ch07_likelihood import trace_inputs, trace_of
 from minidiff.exercises.core import Case
 
 
