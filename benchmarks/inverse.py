@@ -71,6 +71,9 @@ class Digits:
                  "psnr_error": rounded(far.std() / len(far) ** 0.5, 2)}
         return found if asked is None else found | {"asked": share(read == asked)}
 
+    def real(self):
+        return {"kept": share(self.judge.labels(self.x0) == self.label)}
+
     def sdedit(self, strength, told):
         asked = (self.label + 1) % 10 if told else None
         x, times = half_way(self.x0, evenly(STEPS), self.path, strength, generator(1))
@@ -93,9 +96,10 @@ class Digits:
             return self.figures(F.interpolate(y, size=28, mode="bicubic").clamp(-1, 1))
         ask = self.told(self.label if told else None)
         left = {"none": lambda t: 0.0, "gaussian": lambda t: WIDE * float(t**2 / (WIDE * (1 - t) ** 2 + t**2))}
-        if spread == "measured":
-            free = self.told(None)
-            left[spread] = measured_spread(free, self.train, see, evenly(10).flip(0)[1:], self.path, generator(2))
+        if spread in ("measured", "tenfold"):
+            times = evenly(10).flip(0)[1:]
+            unsure = measured_spread(self.told(None), self.train, see, times, self.path, generator(2))
+            left[spread] = lambda t: (10 if spread == "tenfold" else 1) * unsure(t)
         likelihood = linear_log_likelihood(y, see, lambda t: NOISE**2 + left[spread](t))
         guided = reconstruction_guided(ask, likelihood, self.path)
         return self.figures(self.walk(guided, torch.randn(self.x0.shape, generator=generator(3)), evenly(25, 0.98)))
@@ -127,7 +131,7 @@ def wanted():
     yield from ({"task": "inpaint", "repeats": r, "told": told} for r, told in (
         (1, False), (1, True), (3, False), (10, False)))
     yield from ({"task": "restore", "measure": m, "spread": s, "told": False} for m in MEASURES
-                for s in ("by eye", "none", "gaussian", "measured"))
+                for s in ("by eye", "none", "gaussian", "measured", "tenfold"))
     yield from ({"task": "restore", "measure": m, "spread": "measured", "told": True} for m in MEASURES)
     yield from ({"task": "from_afar", "coarse": a, "fine": b} for a, b in ((8, 3), (3, 3), (8, 8)))
     yield from ({"task": "turned", "upright_digit": a, "turned_digit": b} for a in range(10) for b in range(a, 10))
@@ -142,7 +146,7 @@ def main():
     def measure(task, **how):
         if time.monotonic() - started > 60 * args.minutes:
             raise SystemExit(f"{args.minutes:g} minutes are over; run it again for the rest")
-        return digits.figures(digits.x0) if task == "real" else getattr(digits, task)(**how)
+        return getattr(digits, task)(**how)
 
     fill(FILE, lambda: {"n": N, "steps": STEPS, "noise": NOISE, "blur": BLUR, "turned": TURNED}, list(wanted()),
          measure, rows="rows")
