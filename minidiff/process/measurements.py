@@ -1,7 +1,6 @@
 """Linear measurements of pictures (B, C, H, W): what a bad camera leaves of them."""
 
 import torch
-import torch.nn.functional as F
 
 
 def shrunk(x, factor):
@@ -9,9 +8,10 @@ def shrunk(x, factor):
 
     Raises ValueError where the squares do not fill the picture.
     """
-    if any(side % factor for side in x.shape[-2:]):
-        raise ValueError(f"squares of {factor} x {factor} do not fill {x.shape[-2]} x {x.shape[-1]} pixels")
-    return F.avg_pool2d(x, factor)
+    *first, height, width = x.shape
+    if height % factor or width % factor:
+        raise ValueError(f"squares of {factor} x {factor} do not fill {height} x {width} pixels")
+    return x.reshape(*first, height // factor, factor, width // factor, factor).mean(dim=(-3, -1))
 
 
 def blurred(x, width):
@@ -22,6 +22,6 @@ def blurred(x, width):
     reach = max(1, round(3 * width))
     bell = torch.exp(-torch.arange(-reach, reach + 1, dtype=x.dtype, device=x.device) ** 2 / (2 * width**2))
     bell = (bell / bell.sum()).expand(x.shape[1], 1, 1, -1)
-    padded = F.pad(x, (reach, reach, reach, reach), mode="replicate")
-    across = F.conv2d(padded, bell, groups=x.shape[1])
-    return F.conv2d(across, bell.transpose(2, 3), groups=x.shape[1])
+    down, across = (torch.arange(-reach, side + reach, device=x.device).clamp(0, side - 1) for side in x.shape[-2:])
+    padded = x[..., down, :][..., across]
+    return torch.conv2d(torch.conv2d(padded, bell, groups=x.shape[1]), bell.mT, groups=x.shape[1])
