@@ -14,7 +14,7 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python", "pygments_lexer": "ipython3"},
 }
-CHECK = re.compile(r'(\w+) = answer\("([\w.]+)", (\w+)\)')
+CHECK = re.compile(r'(\w+) = answer\("([\w.]+)",\s+(\w+)\)')
 
 
 class BuildError(Exception):
