@@ -64,7 +64,7 @@ def run(args):
         asked["style"] = args.style
     look_at_words(recipe.config, args.prompt)
     cond = recipe.draw(recipe.config).cond(args.n, **asked)
-    pictures = drawn(recipe, net, args, device, asked)
+    pictures = draw_all(recipe, net, args, device, asked)
     write_with(partial(save_grid, pictures, columns=min(10, math.isqrt(args.n - 1) + 1), scale=6), args.out)
     print(f"{args.n} picture{'s' * (args.n > 1)} in {args.out}")
     try:
@@ -93,7 +93,7 @@ def look_at_words(config, prompt):
         print(f"words that the model does not know, and leaves out: {said}", file=sys.stderr)
 
 
-def drawn(recipe, net, args, device, asked):
+def draw_all(recipe, net, args, device, asked):
     """The pictures of a prompt, with a bar on a terminal that counts evaluations of the model."""
     from tqdm import tqdm
 

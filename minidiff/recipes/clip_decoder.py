@@ -18,7 +18,7 @@ from minidiff.recipes.tiny_clip import embed_pictures
 from minidiff.samplers.flow import HEUN_FLOW
 
 
-def seen(config):
+def seen_pictures(config):
     """The training emoji, and the vectors that the committed CLIP gives them: {"x": (N, 3, 32, 32), "picture": ...}."""
     _, clip = committed_clip()
     pictures = emoji("train").pictures
@@ -81,7 +81,7 @@ def unclip(prior, decoder, n, seed=0, wrap=None, **asked):
 
 
 RECIPE = Recipe(
-    name="clip-decoder", data=seen, net=told_unet, loss=decoder_loss, draw=draw,
+    name="clip-decoder", data=seen_pictures, net=told_unet, loss=decoder_loss, draw=draw,
     presets={"cpu": {"net": {"channels": [48, 80, 112], "blocks": 1, "patch": 2, "width": 160}, "batch": 64,
                      "fit": {"lr": 2e-3, "precision": "float32"}},
              "cuda": {"net": {"channels": [96, 160, 224], "blocks": 2, "patch": 2, "width": 256}, "batch": 512,
