@@ -21,7 +21,7 @@ def measured_spread(denoiser, pictures, measure, times, path, generator):
     denoiser: (x, t) -> (x0, eps); pictures: (B, ...) real ones; measure: a linear function of pictures; times: (K,)
     rising, at each of which measure(x0) is compared with that of the denoiser's x0. Between them the variance is
     interpolated, and outside of them it is that of the nearest. It takes the place of Var[measure(x0) | x_t] in
-    `linear_log_likelihood`.
+    `linear_log_likelihood`, which Song et al. 2023 (pseudoinverse-guided diffusion, section 3) assume to be r_t^2.
     """
     seen, left = measure(pictures), []
     for t in times:

@@ -1,4 +1,4 @@
-"""Linear measurements of pictures (B, C, H, W): what a bad camera leaves of them."""
+"""Linear measurements of pictures (B, C, H, W): what a bad camera leaves of them (Chung et al. 2023, section 4)."""
 
 import torch
 

@@ -16,11 +16,11 @@ def averaged(denoisers, views):
     if len(denoisers) != len(views) or not views:
         raise ValueError(f"each denoiser needs a view, got {len(denoisers)} denoisers and {len(views)} views")
 
-    def denoise(x, t, **cond):
+    def agreed(x, t, **cond):
         pairs = [tuple(map(back, ask(there(x), t, **cond)))
                  for ask, (there, back) in zip(denoisers, views, strict=True)]
         return tuple(torch.stack(side).mean(dim=0) for side in zip(*pairs, strict=True))
-    return denoise
+    return agreed
 
 
 def hybrid(coarse, fine, smooth):
@@ -36,7 +36,7 @@ def hybrid(coarse, fine, smooth):
 
 
 def upright(x):
-    """The view that changes nothing."""
+    """The view that changes nothing: (B, ...) -> the same."""
     return x
 
 

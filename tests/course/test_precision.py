@@ -10,11 +10,15 @@ from minidiff.exercises.judge import DIGITS, judge
 from tests.mutants import mutants
 
 # Blocks of a net, averages of nets, whole numbers and shares have no digits to lose; schedules and grids take plain
-# numbers, and have mutants of their own for a ramp in float32.
-WITHOUT = {"ch03.ema_update", "ch04.ResBlock", "ch04.Attention2d", "ch05.precision_recall", "ch07.timestep_subset"}
+# numbers, and wrappers take denoisers: they have mutants of their own that compute in float32.
+WITHOUT = {"ch03.ema_update", "ch04.ResBlock", "ch04.Attention2d", "ch05.precision_recall", "ch07.timestep_subset",
+           "ch10.drop_labels"}
 OF_NUMBERS = {"ch01.linear_betas", "ch01.brightness_ratio", "ch04.sin_embed", "ch06.cosine_betas", "ch08.lambda_grid",
               "ch08.karras_sigmas"}
-NUMERIC = [id for chapter in chapters() for id in exercises(chapter) if id not in WITHOUT | OF_NUMBERS]
+WRAPPERS = {"ch10.cfg", "ch10.interval", "ch10.autoguided", "ch10.classifier_guided", "ch10.reconstruction_guided",
+            "ch10.averaged"}
+NUMERIC = [id for chapter in chapters() for id in exercises(chapter)
+           if id not in WITHOUT | OF_NUMBERS | WRAPPERS]
 
 
 def mapped(change, value):
@@ -47,6 +51,11 @@ def one_precision_lower(reference):
 @pytest.mark.parametrize("id", NUMERIC)
 def test_an_answer_in_float32_does_not_pass(id):
     assert not judge(find(id), one_precision_lower(find(id).reference)).passed
+
+
+@pytest.mark.parametrize("id", sorted(WRAPPERS))
+def test_a_wrapper_that_computes_in_float32_is_among_the_mutants(id):
+    assert any("half_the_precision" in name or "float32" in name for name in mutants(id))
 
 
 def test_who_is_right_to_six_digits_is_told_that_and_nothing_about_the_formula():

@@ -46,6 +46,14 @@ def pushes_away(denoiser, log_likelihood, path, scale=1.0):
 
 
 @mutant("ch10.reconstruction_guided")
+def a_gradient_in_half_the_precision(denoiser, log_likelihood, path, scale=1.0):
+    def denoise(x, t, **cond):
+        gradient, _, eps = slope(denoiser, log_likelihood, x, t, cond)
+        return moved(x, eps, gradient.float().to(x), t, path, scale)
+    return denoise
+
+
+@mutant("ch10.reconstruction_guided")
 def mean_over_the_batch(denoiser, log_likelihood, path, scale=1.0):
     def denoise(x, t, **cond):
         gradient, _, eps = slope(denoiser, log_likelihood, x, t, cond, torch.mean)
@@ -145,6 +153,16 @@ def never_brings_the_answer_back(denoisers, views):
 @mutant("ch10.averaged")
 def goes_there_twice(denoisers, views):
     return averaged(denoisers, [(there, there) for there, _ in views] if len(views) == len(denoisers) else views)
+
+
+@mutant("ch10.averaged")
+def a_mean_in_half_the_precision(denoisers, views):
+    whole(denoisers, views)
+
+    def denoise(x, t, **cond):
+        sides = zip(*brought_back(denoisers, views, x, t, cond))
+        return tuple(torch.stack(side).float().mean(dim=0).to(x) for side in sides)
+    return denoise
 
 
 @mutant("ch10.averaged")
