@@ -107,7 +107,7 @@ CFG = Exercise(
         Case("goes past the answer with the label for w above 1", pair_inputs((2.0, 4.0), 5, 2), guided_by,
              central=True, hint="uncond + w (cond - uncond), for the picture and the noise alike; ask twice"),
         Case("is the answer with the label at w = 1, bit for bit, and asks once", pair_inputs(1, 6, 2), exactly,
-             hint="w = 1: return denoiser(x, t, **cond), and ask nothing else"),
+             hint="w = 1: ask once, with the conditions, and hand on the answer"),
         Case("is the answer without at w = 0, bit for bit, and asks once", pair_inputs(0, 6, 2), exactly,
              hint="w = 0: return denoiser(x, t, **null(cond))"),
         Case("takes a weight that depends on time",

@@ -86,7 +86,8 @@ def copy_of_package(target, keep, chapters):
         if name in keep or file.name == "__init__.py":
             (to := target / file.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, to)
-    (target / "minidiff" / "data" / "pictures").symlink_to(PACKAGE / "data" / "pictures")
+    for name in ("pictures", "texts"):
+        (target / "minidiff" / "data" / name).symlink_to(PACKAGE / "data" / name)
     for name in ("pyproject.toml", "course.toml"):
         shutil.copy(ROOT / name, target)
     for name in ("checkpoints", "datasets", "benchmarks", "chapters", "solutions"):
