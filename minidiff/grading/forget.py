@@ -10,6 +10,7 @@ import importlib.util
 import inspect
 import sys
 import types
+from functools import partial
 from pathlib import Path
 
 from minidiff.exercises import core
@@ -17,6 +18,7 @@ from minidiff.grading.shell import run_cell
 
 SETUP = 60.0  # seconds for the set-up cell
 KEPT_BACK = ("minidiff.exercises.ch", "minidiff.exercises.hidden.")  # modules that know the answers
+KNOWS = "minidiff.exercises."  # where cases and exercises are defined, whose instances hold the answers
 
 
 def load(config, shell):
@@ -63,23 +65,37 @@ class KeepsBack:
 
 def needed_names(functions):
     """The global names that functions use, and the functions that those use: {id of a module's dict: set of names}."""
-    needed, queue, seen = {}, list(functions), set()
+    needed, queue, seen = {}, list(functions), {}
     while queue:
         thing = queue.pop()
         if id(thing) in seen:
             continue
-        seen.add(id(thing))
-        if isinstance(thing, type):
-            queue += [v for v in vars(thing).values() if isinstance(v, types.FunctionType)]
-        if isinstance(thing, (dict, list, tuple)):  # a table of functions
-            queue += thing.values() if isinstance(thing, dict) else thing
-        if not isinstance(thing, types.FunctionType):
-            continue
-        queue += [cell.cell_contents for cell in thing.__closure__ or ()] + list(thing.__defaults__ or ())
-        names = names_in(thing.__code__) & set(thing.__globals__)
-        needed.setdefault(id(thing.__globals__), set()).update(names)
-        queue += [thing.__globals__[name] for name in names]
+        seen[id(thing)] = thing
+        queue += held_by(thing)
+        if isinstance(thing, types.FunctionType):
+            names = names_in(thing.__code__) & set(thing.__globals__)
+            needed.setdefault(id(thing.__globals__), set()).update(names)
+            queue += [thing.__globals__[name] for name in names]
     return needed
+
+
+def held_by(thing):
+    """In what is no module: the things that may be functions or hold some. Of exercises, which hold answers, nothing."""
+    if isinstance(thing, types.FunctionType):
+        own = [*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values()]
+        return own + [cell.cell_contents for cell in thing.__closure__ or ()]
+    if isinstance(thing, type):
+        return [v for v in vars(thing).values() if isinstance(v, types.FunctionType)]
+    if isinstance(thing, dict):
+        return list(thing.values())
+    if isinstance(thing, (list, tuple)):
+        return list(thing)
+    if isinstance(thing, partial):
+        return [thing.func, *thing.args, *thing.keywords.values()]
+    if isinstance(thing, types.MethodType):
+        return [thing.__func__, thing.__self__]
+    ours = type(thing).__module__.startswith("minidiff.") and not type(thing).__module__.startswith(KNOWS)
+    return list(vars(thing).values()) if ours and hasattr(thing, "__dict__") else []
 
 
 def names_in(code):
