@@ -93,7 +93,8 @@ def main():
     @cache
     def learned_less():
         """The worse net's record and its denoiser; it is trained when a row first asks for it."""
-        record = trained(RECIPE, "cpu", WORSE, "cpu", "steps", WORSE_STEPS)
+        with torch.enable_grad():  # samplers ask without
+            record = trained(RECIPE, "cpu", WORSE, "cpu", "steps", WORSE_STEPS)
         worse_recipe, worse_net = load(WORSE)
         counted.append(Counted(worse_net))
         return record, worse_recipe.draw(worse_recipe.config).denoiser(counted[-1], how.path)
