@@ -177,8 +177,8 @@ class KeysAndValuesOfThePlacesExchanged(JointAttention2d):
 
 @mutant("ch11.JointAttention2d")
 class TheTextAlone(JointAttention2d):
-    def forward(self, x, context):
-        return CrossAttention2d.forward(self, x, context)
+    def attended(self, x, context):
+        return CrossAttention2d.attended(self, x, context)
 
 
 @mutant("ch11.JointAttention2d")
@@ -202,7 +202,8 @@ class MapsOfThePlaces(JointAttention2d):
 @mutant("ch11.JointAttention2d")
 class MapsOfSumOne(JointAttention2d):
     def maps(self, x, context):
-        return CrossAttention2d.maps(self, x, context)
+        found = super().maps(x, context)
+        return found / found.sum(dim=-1, keepdim=True)
 
 
 @alternative("ch11.JointAttention2d")
