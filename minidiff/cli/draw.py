@@ -21,8 +21,8 @@ def add_parser(commands):
                         "1.5, once 'port' has made it from published files")
     parser.add_argument("--style", help="of emoji-text: noto, twemoji, fluent or any; default: each one in turn")
     parser.add_argument("--n", type=positive(int), help="how many pictures, default 9, of sd15 1")
-    parser.add_argument("--guidance", type=number, metavar="W", help="how many times as far to go towards the prompt as "
-                        "the model by itself, which is 1; default 3, of sd15 7.5")
+    parser.add_argument("--guidance", type=number, metavar="W", help="how many times as far to go towards the prompt "
+                        "as the model by itself, which is 1; default 3, of sd15 7.5")
     parser.add_argument("--side", type=positive(int), help="of sd15: pixels, a multiple of 8, default 512")
     parser.add_argument("--steps", type=positive(int), help="evaluations of the model; default: the recipe's")
     parser.add_argument("--seed", type=int, default=0, help="picture i of a seed is the same for every --n")

@@ -45,7 +45,8 @@ def diffusers_names():
 
 def clip_names():
     text = [f"text_model.embeddings.{x}_embedding.weight" for x in ("token", "position")]
-    inner = (*(f"self_attn.{x}_proj" for x in ("q", "k", "v", "out")), "layer_norm1", "layer_norm2", "mlp.fc1", "mlp.fc2")
+    inner = (*(f"self_attn.{x}_proj" for x in ("q", "k", "v", "out")), "layer_norm1", "layer_norm2", "mlp.fc1",
+             "mlp.fc2")
     return text + both("text_model.final_layer_norm", *(f"text_model.encoder.layers.{n}.{x}" for n in range(12)
                                                         for x in inner))
 

@@ -1,66 +1,21 @@
-"""`port` and `draw --model sd15` on narrow nets of the right structure: right files load, each wrong one is one line."""
+"""Published weights are written as our checkpoints, read back, and draw: on narrow nets of the right structure."""
 
 import json
 import shutil
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from minidiff.data.clip_tokenizer import VISIBLE
-from minidiff.process.schedules import alpha_bar_of, scaled_linear_betas
 from minidiff.recipes import porting
 from minidiff.recipes.porting import port_sd15
-from minidiff.recipes.sd15 import SCALE, load_sd15, recipe_for
 from minidiff.recipes.recipe import sample
+from minidiff.recipes.sd15 import SCALE, load_sd15, recipe_for
 from minidiff.training.errors import CheckpointError
-from tests.ch12.sd_published import diffusers_names, ldm_names
-from tests.ch12.small_sd import SMALL, as_published, random_net
+from tests.ch12.sd_files import NAMES, change, given, nets, original, published  # noqa: F401, fixtures
+from tests.ch12.small_sd import SMALL
 from tests.nets import normal
-
-NAMES = {"unet": "unet/diffusion_pytorch_model.safetensors", "vae": "vae/diffusion_pytorch_model.safetensors",
-         "text": "text_encoder/model.safetensors"}
-
-
-@pytest.fixture(scope="module")
-def nets():
-    return {part: random_net(part, shape) for part, shape in SMALL.items()}
-
-
-@pytest.fixture(scope="module")
-def original(nets, tmp_path_factory):
-    """Both layouts as people have them: a diffusers folder, and one file with the merges beside it."""
-    top = tmp_path_factory.mktemp("published")
-    folder, one = top / "sd", {}
-    for part, name in NAMES.items():
-        (folder / name).parent.mkdir(parents=True)
-        save_file(as_published(part, nets[part]), folder / name)
-        one |= as_published(part, nets[part], ldm_names()[part])
-    for name in one:  # the first code has a 1x1 convolution there, and tables among the weights
-        if ".attn_1." in name and name.endswith("weight") and "norm" not in name:
-            one[name] = one[name][:, :, None, None].contiguous()
-    tables = {"alphas_cumprod": alpha_bar_of(scaled_linear_betas())[1:].float(), "model_ema.decay": torch.tensor(0.9999),
-              "cond_stage_model.transformer.text_model.embeddings.position_ids": torch.arange(77)[None]}
-    save_file(one | tables, top / "one.safetensors")
-    (folder / "tokenizer").mkdir()
-    merges = "".join(f"{chr(b)} a</w>\n" for b in VISIBLE[:86])
-    (folder / "tokenizer" / "merges.txt").write_text(f"#version: 0.2\n{merges}", encoding="utf-8")
-    return top
-
-
-@pytest.fixture
-def published(original, tmp_path, monkeypatch):
-    """A copy of the files to damage, while `port` expects narrow nets."""
-    monkeypatch.setattr(porting, "SHAPES", SMALL)
-    return shutil.copytree(original, tmp_path / "published")
-
-
-def given(published, layout):
-    return {"diffusers": [published / "sd"],
-            "ldm": [published / "one.safetensors", published / "sd" / "tokenizer" / "merges.txt"]}[layout]
 
 
 @pytest.mark.parametrize("layout", ["diffusers", "ldm"])
@@ -96,92 +51,16 @@ def test_a_file_for_each_net_and_a_variant_in_half_precision_will_do(published, 
     save_file({name: value.half() for name, value in load_file(files[0]).items()}, half)
     files[0].unlink()
     port_sd15([published / "sd"], tmp_path / "other")
-    assert (tmp_path / "one" / "unet.safetensors").read_bytes() == (tmp_path / "other" / "unet.safetensors").read_bytes()
+    one, other = (tmp_path / name / "unet.safetensors" for name in ("one", "other"))
+    assert one.read_bytes() == other.read_bytes()
 
 
-# --- each wrong thing -----------------------------------------------------------------------------------------------
-
-def change(part, of):
-    """A mutation of one net's tensors: `of` gets the dict {name: Tensor} and changes it."""
-    def mutate(published):
-        file = published / "sd" / NAMES[part]
-        tensors = load_file(file)
-        of(tensors)
-        file.unlink()
-        save_file(tensors, file)
-    return mutate
-
-
-def truncate(published):
-    file = published / "sd" / NAMES["vae"]
-    file.write_bytes(file.read_bytes()[:-100])
-
-
-def empty_file(published):
-    (published / "sd" / NAMES["vae"]).write_bytes(b"")
-
-
-def only_a_pickle(published):
-    file = published / "sd" / NAMES["unet"]
-    torch.save({"x": torch.zeros(1)}, file.with_suffix(".bin"))
-    file.unlink()
-
-
-def a_pickle_under_another_name(published):
-    torch.save({"x": torch.zeros(1)}, published / "sd" / NAMES["unet"])
-
-
-def another_unet(published):
-    """Of Stable Diffusion 2: the same names, and linear maps where version 1 has 1x1 convolutions."""
-    def linear(tensors):
-        for name in [name for name in tensors if ".proj_" in name and name.endswith("weight")]:
-            tensors[name] = tensors[name].flatten(1)
-    change("unet", linear)(published)
-
-
-QUERY = "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight"
-WRONG = {
-    "a missing key": (change("unet", lambda t: t.pop("mid_block.resnets.1.conv1.bias")),
-                      "lacks 1 of the 686 tensors of the unet, such as middle.1.block.conv1.bias"),
-    "an unexpected key": (change("text", lambda t: t.update({"text_projection.weight": torch.zeros(2)})),
-                          "is not of Stable Diffusion 1.5, which has no 'text_projection.weight'"),
-    "a layer more": (change("text", lambda t: t.update({"text_model.encoder.layers.12.mlp.fc1.bias": torch.zeros(2)})),
-                     "whose text has no 'text_model.encoder.layers.12.mlp.fc1.bias'"),
-    "a transposed matrix": (change("unet", lambda t: t.update({QUERY: t[QUERY].T.contiguous()})),
-                            f"{QUERY} is (24, 32), and in Stable Diffusion 1.5 (32, 24)"),
-    "whole numbers": (change("vae", lambda t: t.update({"quant_conv.bias": torch.zeros(8, dtype=torch.int32)})),
-                      "quant_conv.bias holds I32, and a weight is a float"),
-    "no number": (change("vae", lambda t: t["quant_conv.bias"].fill_(float("nan"))),
-                  "quant_conv.bias holds values that are not finite numbers"),
-    "too large": (change("vae", lambda t: t["quant_conv.bias"].fill_(1e5)), "too large for float16: take --dtype float32"),
-    "a truncated file": (truncate, "is not a whole safetensors file"),
-    "an empty file": (empty_file, "is not a whole safetensors file"),
-    "only a pickle": (only_a_pickle, "diffusion_pytorch_model.bin is a pickle, which can run any code"),
-    "a pickle in disguise": (a_pickle_under_another_name, "diffusion_pytorch_model.safetensors is a pickle"),
-    "another U-Net": (another_unet, "is (32, 32), and in Stable Diffusion 1.5 (32, 32, 1, 1)"),
-    "no text encoder": (lambda p: shutil.rmtree(p / "sd" / "text_encoder"), "no file of weights in"),
-    "no merges": (lambda p: shutil.rmtree(p / "sd" / "tokenizer"), "name its merges.txt beside the weights, there is no"),
-    "few merges": (lambda p: (p / "sd" / "tokenizer" / "merges.txt").write_text("a b\n"),
-                   "makes 515 tokens, and the text encoder knows 600"),
-}
-
-
-@pytest.mark.parametrize("what", WRONG)
-def test_a_wrong_file_is_one_line_and_no_model_is_left(what, published, tmp_path, monkeypatch):
-    mutate, expected = WRONG[what]
-    mutate(published)
-    monkeypatch.setattr(torch, "load", lambda *a, **k: pytest.fail("a pickle was opened"))
-    out = tmp_path / "out"
-    with pytest.raises((CheckpointError, ValueError)) as error:
-        port_sd15([published / "sd"], out)
-    assert expected in str(error.value) and len(str(error.value).splitlines()) == 1
-    assert not (out / "model.json").exists() and list(tmp_path.rglob(".*.safetensors.*")) == []
-    with pytest.raises(CheckpointError, match="there is no Stable Diffusion 1.5 in"):
-        load_sd15(out)
-
+# --- what cannot be ported; the command says the rest in tests/course/test_cli_port.py --------------------------------
 
 def test_weights_that_float16_cannot_hold_go_into_float32(published, tmp_path):
-    WRONG["too large"][0](published)
+    change("vae", lambda t: t["quant_conv.bias"].fill_(1e5))(published)
+    with pytest.raises(CheckpointError, match="too large for float16: take --dtype float32"):
+        port_sd15([published / "sd"], tmp_path / "out")
     port_sd15([published / "sd"], tmp_path / "out", "float32")
     assert (load_sd15(tmp_path / "out").vae.quant.bias == 1e5).all()
 

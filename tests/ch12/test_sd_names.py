@@ -1,4 +1,4 @@
-"""Published names become ours, all of them, each once, in both layouts, and where diffusers' own converter puts them."""
+"""Published names become ours, all of them and each once, in both layouts, as diffusers' own converter has it."""
 
 import pytest
 import torch
@@ -35,8 +35,8 @@ def test_tables_are_no_weights_and_other_models_have_other_names():
     for name in (*TABLES, "text_model.embeddings.position_ids", "model_ema.decay",
                  "cond_stage_model.transformer.text_model.embeddings.position_ids"):
         assert is_unused(name) and own_name(name) is None
-    for name in ("conditioner.embedders.1.model.ln_final.weight", "blocks.0.attn.qkv.weight", "transformer.h.0.ln_1.bias",
-                 "cond_stage_model.model.ln_final.weight", "lora_unet_down_blocks_0.alpha", "x",
+    for name in ("conditioner.embedders.1.model.ln_final.weight", "blocks.0.attn.qkv.weight",
+                 "transformer.h.0.ln_1.bias", "cond_stage_model.model.ln_final.weight", "lora_unet_down_blocks_0.alpha", "x",
                  "input_blocks.1.0.in_layers.1.weight", "model_ema.diffusion_modelout0weight"):
         assert own_name(name) is None and not is_unused(name), name
 
@@ -45,7 +45,8 @@ def test_tables_are_no_weights_and_other_models_have_other_names():
 def test_diffusers_converts_the_one_file_to_the_same_places(part):
     convert = pytest.importorskip("diffusers.loaders.single_file_utils")
     names = ldm_names()[part]
-    tensors = {name: torch.full((1, 1, 1, 1) if name.endswith("weight") else (1,), float(k)) for k, name in enumerate(names)}
+    tensors = {name: torch.full((1, 1, 1, 1) if name.endswith("weight") else (1,), float(k))
+               for k, name in enumerate(names)}
     if part == "text":
         theirs = convert.convert_ldm_clip_checkpoint(dict(tensors))
     elif part == "vae":

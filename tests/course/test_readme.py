@@ -66,7 +66,7 @@ def test_each_command_is_understood(command, monkeypatch):
     """The parser takes its words; what the command does is replaced."""
     words = command.split()
     ran = []
-    for module in ("train", "sample", "edit", "draw", "evaluate", "compare", "start", "data", "doctor", "demo"):
+    for module in ("train", "sample", "edit", "draw", "evaluate", "compare", "start", "data", "doctor", "demo", "port"):
         monkeypatch.setattr(f"minidiff.cli.{module}.run", ran.append)
     assert main(words) == 0
     assert [args.command for args in ran] == words[:1]
