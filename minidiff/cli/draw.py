@@ -54,7 +54,7 @@ def run(args):
     from minidiff.recipes.recipe import load
     from minidiff.training.device import pick_device
     if is_sd15(args.model):
-        return draw_sd15(args, pick_device(args.device))
+        return draw_sd15(args, pick_device(args.device), draw_all)
     args.n, args.guidance = args.n or 9, 3.0 if args.guidance is None else args.guidance
     device, named = pick_device(args.device), CHECKPOINTS / f"{args.model}.safetensors"
     if args.model in names() and not named.is_file():

@@ -19,9 +19,8 @@ def is_sd15(model):
         return False
 
 
-def draw_sd15(args, device):
-    """Draw what the options say, one picture after the other to save memory. Raises ValueError, CheckpointError."""
-    from minidiff.cli.draw import draw_all
+def draw_sd15(args, device, draw_all):
+    """Draw what the options say by `draw_all`, one picture after the other. Raises ValueError, CheckpointError."""
     from minidiff.plotting import save_grid
     from minidiff.recipes.sd15 import SIDE, load_sd15, recipe_for
     if args.style is not None:

@@ -32,7 +32,7 @@ class AddedTimeBlock(nn.Module):
 
 
 def attention_of_one_head(channels, eps=1e-6):
-    """Chapter 04's attention between the places of a picture, with one head and Stable Diffusion's normalisation."""
+    """Chapter 04's attention with one head and Stable Diffusion's normalisation: (B, channels, H, W) -> the same."""
     layer = Attention2d(channels, heads=1, groups=GROUPS)
     layer.norm.eps = eps
     return layer

@@ -79,13 +79,13 @@ def record_in(folder):
     """What `model.json` of a ported model says: a dict. Raises CheckpointError when it is not there, or of another."""
     try:
         record = json.loads((Path(folder) / RECORD).read_text(encoding="utf-8"))
-        if record["model"] != "sd15":
-            raise ValueError
     except OSError:
         raise CheckpointError(f"there is no Stable Diffusion 1.5 in {folder}; 'python -m minidiff port sd15 FILE...' "
                               "makes one from published files") from None
-    except (ValueError, KeyError, TypeError):
-        raise CheckpointError(f"{Path(folder) / RECORD} does not describe a Stable Diffusion 1.5") from None
+    except ValueError:
+        record = None
+    if not isinstance(record, dict) or record.get("model") != "sd15":
+        raise CheckpointError(f"{Path(folder) / RECORD} does not describe a Stable Diffusion 1.5")
     return record
 
 

@@ -1,4 +1,4 @@
-"""The files of Stable Diffusion 1.5 as they are published, in both layouts, with narrow nets, and ways to damage them."""
+"""The files of Stable Diffusion 1.5 in both published layouts, with narrow nets, and ways to damage them."""
 
 import os
 import shutil

@@ -4,9 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from minidiff.models.sd_clip import ClipText, QuickGELU
+from minidiff.models.sd_clip import QuickGELU
 from minidiff.models.text_encoder import TextEncoder
-from tests.ch12.small_sd import KEYS, SMALL, WHOLE, as_published, random_net
+from tests.ch12.sd_oracles import BOTH, oracle
+from tests.ch12.small_sd import KEYS, SMALL, random_net
 from tests.nets import normal
 
 
@@ -36,21 +37,11 @@ def test_it_differs_from_chapter_11_s_encoder_in_the_activation_alone():
     assert 1e-3 < (QuickGELU()(x) - F.gelu(x)).abs().max() < 0.03
 
 
-@pytest.mark.parametrize("shape", [SMALL["text"], WHOLE["text"]], ids=["small", "whole"])
+@BOTH["text"]
 def test_it_computes_what_transformers_computes(shape):
-    transformers = pytest.importorskip("transformers")
     net = random_net("text", shape)
-    with torch.device("meta"):
-        default = ClipText()
-    width, size = shape.get("width", default.width), shape.get("size", default.token.num_embeddings)
-    config = transformers.CLIPTextConfig(vocab_size=size, hidden_size=width, intermediate_size=4 * width,
-                                         num_hidden_layers=12, num_attention_heads=shape.get("heads", 12))
-    oracle = transformers.CLIPTextModel(config).eval().requires_grad_(False)
-    prefix = "text_model." if any(name.startswith("text_model.") for name in oracle.state_dict()) else ""
-    theirs = {prefix + name.removeprefix("text_model."): value for name, value in as_published("text", net).items()}
-    assert len(theirs) == KEYS["text"] and config.hidden_act == "quick_gelu"
-    oracle.load_state_dict(theirs, strict=True)
-    tokens = torch.randint(0, size, (3, 77), generator=torch.Generator().manual_seed(1))
+    theirs = oracle("text", net, shape)
+    tokens = torch.randint(0, shape["size"], (3, 77), generator=torch.Generator().manual_seed(1))
     vectors = net(tokens)
-    torch.testing.assert_close(vectors, oracle(tokens).last_hidden_state, rtol=0, atol=5e-6)
+    torch.testing.assert_close(vectors, theirs(tokens).last_hidden_state, rtol=0, atol=5e-6)
     assert vectors.std() > 0.5

@@ -36,7 +36,7 @@ def test_tables_are_no_weights_and_other_models_have_other_names():
                  "cond_stage_model.transformer.text_model.embeddings.position_ids"):
         assert is_unused(name) and own_name(name) is None
     for name in ("conditioner.embedders.1.model.ln_final.weight", "blocks.0.attn.qkv.weight",
-                 "transformer.h.0.ln_1.bias", "cond_stage_model.model.ln_final.weight", "lora_unet_down_blocks_0.alpha", "x",
+                 "transformer.h.0.ln_1.bias", "cond_stage_model.model.ln_final.weight", "lora_unet.alpha", "x",
                  "input_blocks.1.0.in_layers.1.weight", "model_ema.diffusion_modelout0weight"):
         assert own_name(name) is None and not is_unused(name), name
 
@@ -50,7 +50,8 @@ def test_diffusers_converts_the_one_file_to_the_same_places(part):
     if part == "text":
         theirs = convert.convert_ldm_clip_checkpoint(dict(tensors))
     elif part == "vae":
-        theirs = convert.convert_ldm_vae_checkpoint(dict(tensors), {"down_block_types": [0] * 4, "up_block_types": [0] * 4})
+        config = {"down_block_types": [0] * 4, "up_block_types": [0] * 4}
+        theirs = convert.convert_ldm_vae_checkpoint(dict(tensors), config)
     else:
         config = {"layers_per_block": 2, "class_embed_type": None, "addition_embed_type": None}
         theirs = convert.convert_ldm_unet_checkpoint(dict(tensors), config)

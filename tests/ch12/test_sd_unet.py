@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from minidiff.models.sd_unet import GEGLU, Attention, CountsFrom0, SpatialTransformer
-from tests.ch12.small_sd import KEYS, SMALL, WHOLE, as_published, oracle_of, random_net
+from tests.ch12.sd_oracles import BOTH, oracle
+from tests.ch12.small_sd import KEYS, SMALL, random_net
 from tests.nets import normal
 
 
@@ -81,17 +82,11 @@ def test_the_first_half_of_a_geglu_is_gated_by_the_second():
     assert layer(normal(1, 3)).tolist() == [[0.0, -20.0]]
 
 
-@pytest.mark.parametrize("shape", [SMALL["unet"], WHOLE["unet"]], ids=["small", "whole"])
+@BOTH["unet"]
 def test_it_computes_what_diffusers_computes(shape):
-    theirs = oracle_of("diffusers", shape).UNet2DConditionModel
-    own, width = random_net("unet", shape), shape.get("width", 768)
-    with torch.device("meta"):  # the oracle takes the same memory, not a copy: the whole net has 3.4 GB
-        oracle = theirs(block_out_channels=shape.get("channels", (320, 640, 1280, 1280)), cross_attention_dim=width,
-                        attention_head_dim=8)
-    oracle.load_state_dict(as_published("unet", own), strict=True, assign=True)
-    oracle = oracle.eval().requires_grad_(False)
-    assert len(oracle.state_dict()) == KEYS["unet"]
-    x, context, t = normal(1, 4, 8, 8), normal(1, 77, width, seed=2), torch.tensor([981])
+    own = random_net("unet", shape)
+    theirs = oracle("unet", own, shape)
+    x, context, t = normal(1, 4, 8, 8), normal(1, 77, shape["width"], seed=2), torch.tensor([981])
     answer = own(x, t, context)
-    torch.testing.assert_close(answer, oracle(x, t, context).sample, rtol=0, atol=5e-6)
+    torch.testing.assert_close(answer, theirs(x, t, context).sample, rtol=0, atol=5e-6)
     assert 0.05 < answer.std() < 10

@@ -1,15 +1,12 @@
 """Stable Diffusion's autoencoder: its sizes, its padding, and what diffusers computes with the same weights."""
 
-import pytest
 import torch
 import torch.nn.functional as F
 
 from minidiff.models.sd_vae import Halve
-from tests.ch12.small_sd import KEYS, SMALL, WHOLE, as_published, oracle_of, random_net
+from tests.ch12.sd_oracles import BOTH, oracle
+from tests.ch12.small_sd import KEYS, SMALL, random_net
 from tests.nets import normal
-
-SHAPES = pytest.mark.parametrize("shape", [SMALL["vae"], WHOLE["vae"]], ids=["small", "whole"])
-
 
 def test_a_picture_becomes_an_eighth_a_side_and_comes_back_in_size():
     net = random_net("vae", SMALL["vae"])
@@ -36,21 +33,14 @@ def test_halving_pads_at_the_right_and_the_bottom_alone():
     assert padded.shape == layer(x).shape and not torch.allclose(padded, layer(x), atol=0.1)
 
 
-@SHAPES
+@BOTH["vae"]
 def test_it_computes_what_diffusers_computes(shape):
-    theirs = oracle_of("diffusers", shape).AutoencoderKL
-    net = random_net("vae", shape).double()  # in float32 the two round differently in the attention
-    channels = shape.get("channels", (128, 256, 512, 512))
-    with torch.device("meta"):
-        oracle = theirs(block_out_channels=channels, layers_per_block=2, latent_channels=4,
-                        down_block_types=["DownEncoderBlock2D"] * 4, up_block_types=["UpDecoderBlock2D"] * 4)
-    oracle.load_state_dict(as_published("vae", net), strict=True, assign=True)
-    oracle = oracle.eval().requires_grad_(False)
-    assert len(oracle.state_dict()) == KEYS["vae"]
+    net = random_net("vae", shape).double()  # in float32 the two round differently
+    theirs = oracle("vae", net, shape)
     x, z = normal(1, 3, 40, 24).clamp(-1, 1).double(), normal(2, 4, 5, 3).double()
     mean, log_var = net.encode(x)
-    posterior = oracle.encode(x).latent_dist
+    posterior = theirs.encode(x).latent_dist
     torch.testing.assert_close(mean, posterior.mean, rtol=0, atol=1e-11)
     torch.testing.assert_close(log_var, posterior.logvar, rtol=0, atol=1e-11)
-    torch.testing.assert_close(net.decode(z), oracle.decode(z).sample, rtol=0, atol=1e-11)
+    torch.testing.assert_close(net.decode(z), theirs.decode(z).sample, rtol=0, atol=1e-11)
     assert mean.std() > 1e-2 and net.decode(z).std() > 1e-2
