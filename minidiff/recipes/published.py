@@ -37,12 +37,12 @@ class Tensor:
 
     def read(self, shape, dtype):
         """The tensor in this shape and type. Raises CheckpointError where its numbers are not finite, or too large."""
-        value = self.file.get_tensor(self.name)
+        source = self.file.get_tensor(self.name)
+        value = source.to(dtype)
         if not value.isfinite().all():
-            raise CheckpointError(f"{self.path}: {self.name} holds values that are not finite numbers")
-        value = value.to(dtype)
-        if not value.isfinite().all():
-            raise CheckpointError(f"{self.path}: {self.name} is too large for float16: take --dtype float32")
+            why = "is too large for float16: take --dtype float32" if source.isfinite().all() else \
+                "holds values that are not finite numbers"
+            raise CheckpointError(f"{self.path}: {self.name} {why}")
         return value.reshape(shape).contiguous()
 
 
