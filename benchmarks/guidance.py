@@ -13,6 +13,7 @@ import argparse
 import json
 import time
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -31,7 +32,7 @@ from minidiff.samplers.flow import HEUN_FLOW
 from minidiff.samplers.sampler import Sampler
 
 FILE, WORSE = Path(__file__).with_suffix(".json"), Path("out/mnist-flow-worse")
-WEIGHTS, BANDS = (0, 1, 1.25, 1.5, 2, 3, 5), ((0.7, 1.0), (0.45, 0.7), (0.0, 0.45))
+WEIGHTS, BANDS = (0, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 5), ((0.7, 1.0), (0.45, 0.7), (0.0, 0.45))
 DDIM = Sampler(ddim)
 STEPS, W, SHARE, REAL, WORSE_STEPS = 9, 3.0, 0.6, 2000, 394
 
@@ -86,11 +87,21 @@ def main():
     parser.add_argument("--minutes", type=float, default=60, help="start no new row after so many")
     args = parser.parse_args()
     (recipe, net), judge, started = load(CHECKPOINTS / "mnist-flow.safetensors"), load_judge(), time.monotonic()
-    worse_images = trained(RECIPE, "cpu", WORSE, "cpu", "steps", WORSE_STEPS)["images"]
     how, label = recipe.draw(recipe.config), torch.arange(args.n) % 10
-    worse_recipe, worse_net = load(WORSE)
-    counted = Counted(net), Counted(worse_net)
-    worse = worse_recipe.draw(worse_recipe.config).denoiser(counted[1], how.path)
+    counted = [Counted(net)]
+
+    @cache
+    def learned_less():
+        """The worse net's record and its denoiser; it is trained when a row first asks for it."""
+        with torch.enable_grad():  # samplers ask without
+            record = trained(RECIPE, "cpu", WORSE, "cpu", "steps", WORSE_STEPS)
+        worse_recipe, worse_net = load(WORSE)
+        counted.append(Counted(worse_net))
+        return record, worse_recipe.draw(worse_recipe.config).denoiser(counted[-1], how.path)
+
+    def worse(x, t, **cond):
+        return learned_less()[1](x, t, **cond)
+
     images, labels = load_data("mnist", "train")
     chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:REAL]
     real = judge.features(images[chosen]), labels[chosen]
@@ -114,7 +125,7 @@ def main():
     tests, test_labels = load_data("mnist", "test")
     keys = [{"way": way, "seed": seed} for seed in range(args.seeds) for way in ("real", *choices)]
     fill(FILE, lambda: {"n": args.n, "seeds": args.seeds, "steps": STEPS, "w": W, "share": SHARE, "real": REAL,
-                        "worse_images": worse_images,
+                        "worse_images": learned_less()[0]["images"],
                         "images": json.loads((CHECKPOINTS / "mnist-flow.json").read_text())["images"]},
          keys, measure, rows="rows")
 

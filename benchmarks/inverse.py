@@ -30,7 +30,7 @@ from minidiff.samplers.flow import euler_flow
 from minidiff.samplers.step import final_sample
 
 FILE = Path(__file__).with_suffix(".json")
-N, STEPS, NOISE, WIDE = 100, 20, 0.05, 0.38  # NOISE: sd of a measurement; WIDE: the variance of a pixel of the digits
+N, STEPS, NOISE = 100, 20, 0.05  # NOISE: sd of a measurement
 BLUR, TURNED = 2.0, 10  # width in pixels; pictures a pair of digits
 MEASURES = {"shrunk": partial(shrunk, factor=4), "blurred": partial(blurred, width=BLUR)}
 
@@ -95,7 +95,9 @@ class Digits:
         if spread == "by eye":  # no diffusion: the measurement itself, brought to the size of a picture
             return self.figures(F.interpolate(y, size=28, mode="bicubic").clamp(-1, 1))
         ask = self.told(self.label if told else None)
-        left = {"none": lambda t: 0.0, "gaussian": lambda t: WIDE * float(t**2 / (WIDE * (1 - t) ** 2 + t**2))}
+        wide, kept = float(self.train.var()), row_length(see)
+        left = {"none": lambda t: 0.0,
+                "independent": lambda t: kept * wide * float(t**2 / (wide * (1 - t) ** 2 + t**2))}
         if spread in ("measured", "tenfold"):
             times = evenly(10).flip(0)[1:]
             unsure = measured_spread(self.told(None), self.train, see, times, self.path, generator(2))
@@ -120,6 +122,11 @@ class Digits:
                 "afar_as_3": share(afar == 3)}
 
 
+def row_length(measure, side=28):
+    """The mean squared length of the rows of a camera's matrix: what it leaves of the variance of independent pixels."""
+    return float(measure(torch.eye(side * side).reshape(-1, 1, side, side)).square().sum(dim=0).mean())
+
+
 def share(truths):
     return round(truths.double().mean().item(), 4)
 
@@ -131,7 +138,7 @@ def wanted():
     yield from ({"task": "inpaint", "repeats": r, "told": told} for r, told in (
         (1, False), (1, True), (3, False), (10, False)))
     yield from ({"task": "restore", "measure": m, "spread": s, "told": False} for m in MEASURES
-                for s in ("by eye", "none", "gaussian", "measured", "tenfold"))
+                for s in ("by eye", "none", "independent", "measured", "tenfold"))
     yield from ({"task": "restore", "measure": m, "spread": "measured", "told": True} for m in MEASURES)
     yield from ({"task": "from_afar", "coarse": a, "fine": b} for a, b in ((8, 3), (3, 3), (8, 8)))
     yield from ({"task": "turned", "upright_digit": a, "turned_digit": b} for a in range(10) for b in range(a, 10))

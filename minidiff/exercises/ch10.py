@@ -52,12 +52,13 @@ DROP_LABELS = Exercise(
 
 
 def opinion(asked, tilt=0.0):
-    """A denoiser that looks at all it is told: x, t, the label (B,) and perhaps a style (B,); notes what it is asked.
+    """A denoiser that looks at all it is told: x, t, the label (B,) and perhaps a style (B,); notes what it is asked
+    about each picture, so that two batches and one that is twice as large are noted alike.
 
     Its pair makes no x_t, so that picture and noise can be told apart.
     """
     def denoise(x, t, label=None, style=None):
-        asked.append("no label" if label is None else label.tolist())
+        asked.extend(["no label"] * len(x) if label is None else map(str, label.tolist()))
         told = torch.zeros(len(x)) if label is None else label
         push = expand_like(0.3 + 0.1 * told.to(x) + (0 if style is None else style.to(x)), x)
         return torch.tanh(x * push + tilt), torch.cos(x + push) * (1 + float(t)) - tilt
@@ -69,10 +70,14 @@ def no_label(cond):
 
 
 def guided_by(fn, w, x, t, label):
-    """The guided pair, and the labels that the denoiser was asked about, in any order."""
+    """The guided pair, and what the denoiser was asked about each picture, in any order."""
     asked = []
     x0, eps = fn(opinion(asked), w, no_label)(x, t, label=label)
     return {"x0": x0, "eps": eps, "asked": sorted(asked)}
+
+
+def guided_by_each(fn, weights, x, t, label):
+    return [guided_by(fn, w, x, t, label) for w in weights]
 
 
 def exactly(fn, w, x, t, label):
@@ -83,14 +88,26 @@ def exactly(fn, w, x, t, label):
             "asked": found["asked"]}
 
 
+def exactly_in_time(fn, x, t, label):
+    """`exactly` for a weight that is a function of time, and is 1 or 0 at this one."""
+    return [exactly(lambda denoiser, _, null: fn(denoiser, lambda t: w, null), w, x, t, label) for w in (1.0, 0.0)]
+
+
 def guided_in_time(fn, a, b, x, times, label):
-    """Guided by the weight a + b t, at several times."""
-    return [guided_by(lambda *given: fn(given[0], lambda t: a + b * float(t), given[2]), None, x, t, label)
-            for t in times]
+    """Guided by the weight a + b t: one wrapper, asked at several times."""
+    ask = fn(opinion([]), lambda t: a + b * float(t), no_label)
+    return [list(ask(x, t, label=label)) for t in times]
 
 
 def guided_with_style(fn, w, x, t, label, style):
     return list(fn(opinion([]), w, no_label)(x, t, label=label, style=style))
+
+
+def near_and_far(*ranges):
+    """Several weights, one from each (low, high)."""
+    def draw(generator):
+        return [number(generator, *each) for each in ranges], *pair_inputs(1, 3, 2)(generator)[1:]
+    return draw
 
 
 def pair_inputs(w, *shape, dtype=torch.float64):
@@ -116,7 +133,11 @@ CFG = Exercise(
         Case("hands on what `null` says nothing of", lambda g: (
             2.5, randn(g, 5, 2), 0.3, some_labels(g, 5), randn(g, 5)), guided_with_style,
              hint="null(cond) is all conditions of the free answer: denoiser(x, t, **null(cond))"),
-        Case("works between 0 and 1, and below 0", lambda g: pair_inputs((-1.0, -0.5), 3, 2)(g), guided_by),
+        Case("works between 0 and 1, a little beside them, and below 0",
+             near_and_far((-1.0, -0.5), (0.01, 0.04), (0.3, 0.7), (0.96, 0.99), (1.01, 1.04)), guided_by_each,
+             hint="only w = 0 and w = 1 themselves are asked once; every other number extrapolates, or interpolates"),
+        Case("asks once where a weight in time is 1 or 0", lambda g: pair_inputs(1, 4, 2)(g)[1:], exactly_in_time,
+             hint="first the weight at t, then the question whether it is 1 or 0"),
         Case("guides pictures in colour", pair_inputs((1.5, 3.0), 3, 3, 4, 3), guided_by),
         Case("keeps float32", pair_inputs(2.0, 4, 2, dtype=torch.float32), kind="shape",
              drive=lambda fn, *given: [str(guided_by(fn, *given)[name].dtype) for name in ("x0", "eps")]),
@@ -131,12 +152,17 @@ def weights_at(fn, w, low, high, times):
     return [float(weight(t)) for t in times]
 
 
-def refused(fn, w, low, high):
-    """The kind of error that an interval raises, or its weight inside."""
+def refused(fn, *given):
+    """Is it refused with a ValueError as soon as it is made?"""
     try:
-        return float(fn(w, low, high)((low + high) / 2))
-    except ValueError as problem:
-        return type(problem).__name__
+        fn(*given)
+    except ValueError:
+        return "ValueError"
+    return "no error"
+
+
+def refused_intervals(fn, w, low, high):
+    return [refused(fn, w, high, low), refused(fn, w, low, low)]
 
 
 def band_inputs(w, low=0.2, high=0.7):
@@ -158,7 +184,9 @@ INTERVAL = Exercise(
              hint="0 is a number: `w or 1` loses it"),
         Case("takes an interval in the times of a table", band_inputs((2.0, 4.0), 200.0, 700.0), weights_at),
         Case("takes plain numbers", lambda g: (number(g, 2, 4), 0.3, 0.6, [0.1, 0.3, 0.45, 0.6, 0.61]), weights_at),
-        Case("refuses an interval upside down", lambda g: (number(g, 2, 4), 0.8, 0.2), refused),
+        Case("refuses an interval upside down, or without length, when it is made",
+             lambda g: (number(g, 2, 4), 0.2, 0.8), refused_intervals,
+             hint="compare low and high before you return the function of t; low = high is refused, too"),
         Case("gives numbers, one a time", band_inputs((2.0, 3.0)), kind="shape",
              drive=lambda fn, *given: len(weights_at(fn, *given))),
     ),
@@ -170,6 +198,16 @@ def led_away(fn, w, x, t, label):
     good, bad = [], []
     x0, eps = fn(opinion(good), opinion(bad, tilt=0.4), w)(x, t, label=label)
     return {"x0": x0, "eps": eps, "the better was asked": good, "the worse was asked": bad}
+
+
+def led_by_each(fn, weights, x, t, label):
+    return [led_away(fn, w, x, t, label) for w in weights]
+
+
+def pair_alone(fn, *given):
+    """The pair, whoever was asked for it."""
+    found = led_away(fn, *given)
+    return [found["x0"], found["eps"]]
 
 
 def bits_at_1(fn, x, t, label):
@@ -186,7 +224,11 @@ AUTOGUIDED = Exercise(
              hint="worse + w (better - worse), for the picture and the noise"),
         Case("is the better one at w = 1, bit for bit, without asking the worse",
              lambda g: pair_inputs(1, 6, 2)(g)[1:], bits_at_1, hint="if w == 1, its answer as it is"),
-        Case("is the worse one at w = 0", pair_inputs(0, 4, 2), led_away),
+        Case("is the worse one at w = 0", pair_inputs(0, 4, 2), pair_alone,
+             hint="0 is a number: worse + 0 (better - worse) is the worse answer"),
+        Case("works a little beside 1, between 0 and 1, and below 0",
+             near_and_far((-1.0, -0.5), (0.3, 0.7), (0.96, 0.99), (1.01, 1.04)), led_by_each,
+             hint="only w = 1 itself spares the worse model"),
         Case("tells both the same label", pair_inputs((2.0, 2.5), 7, 1, 2, 2), led_away,
              hint="worse(x, t, **cond): the same condition, unlike in classifier-free guidance"),
         Case("works for one picture in colour", pair_inputs((1.5, 3.0), 1, 3, 4, 2), led_away),

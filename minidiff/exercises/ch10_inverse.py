@@ -4,6 +4,7 @@ import torch
 
 from minidiff.evaluation.gaussian import Gaussian
 from minidiff.exercises.ch09 import PATHS, randn, some_times
+from minidiff.exercises.ch10 import number, refused
 from minidiff.exercises.core import Case, Exercise
 from minidiff.process.forward import expand_like
 from minidiff.process.likelihood_guidance import linear_log_likelihood, reconstruction_guided
@@ -79,8 +80,9 @@ def posterior_pair(path, x, t, scale):
                               PATHS[path])(x, t))
 
 
-def form(fn, *given):
-    return [(str(side.dtype), side.requires_grad) for side in reconstructed(fn, *given).values()]
+def form(fn, path, x, *given):
+    """The kind of numbers of the pair, and whether they or the x that was given ask for gradients afterwards."""
+    return [(str(side.dtype), side.requires_grad) for side in (*reconstructed(fn, path, x, *given).values(), x)]
 
 
 RECONSTRUCTION_GUIDED = Exercise(
@@ -98,8 +100,9 @@ RECONSTRUCTION_GUIDED = Exercise(
         Case("hands on the conditions, asks once, and pulls by 1 if no scale is given",
              measured_inputs("flow", 4, 2), with_a_label, hint="denoiser(seen, t, **cond), once"),
         Case("takes a time for each picture", measured_inputs("flow", 5, 1, 2, 2, one_time=False), reconstructed),
-        Case("gives numbers without gradients, in float32", measured_inputs("flow", 3, 2, dtype=torch.float32), form,
-             kind="shape", hint="eps.detach(): the graph has served once the gradient is there"),
+        Case("gives numbers without gradients, in float32, and leaves x without",
+             measured_inputs("flow", 3, 2, dtype=torch.float32), form, kind="shape",
+             hint="ask at x.detach().requires_grad_(), not at x itself; eps.detach(): the graph has served by then"),
     ),
     hints=("As `classifier_guided`, but what is read is the denoiser's own x0, so the denoiser is inside the gradient.",
            "with torch.enable_grad(): seen = x.detach().requires_grad_(); x0, eps = denoiser(seen, t, **cond)",
@@ -164,13 +167,15 @@ def mirrored(x, t):
     return list(gaussian_pair(Gaussian([-1.0, 0.3], [1.3, 0.4]), PATHS["flow"])(x, t))
 
 
-def complaint(fn, x, t):
-    """The kind of error where a view is missing."""
-    try:
-        fn([leaning(0, []), leaning(1, [])], [PAIRS["plain"]])(x, t)
-    except ValueError as problem:
-        return type(problem).__name__
-    return "no error"
+def asked_again(fn, names, x, t):
+    """One wrapper, asked twice, as a walk asks."""
+    ask = fn([leaning(0.4 + k, []) for k in range(len(names))], [PAIRS[name] for name in names])
+    return [list(ask(each, t)) for each in (x, x / 2)]
+
+
+def complaints(fn, seed):
+    """What is said of two denoisers with one view, and of one with two."""
+    return [refused(fn, [leaning(k, []) for k in range(n)], [PAIRS["plain"]] * (3 - n)) for n in (2, 1)]
 
 
 AVERAGED = Exercise(
@@ -187,8 +192,10 @@ AVERAGED = Exercise(
              hint="a mean over all of them, not over two"),
         Case("hands on the conditions", seen_inputs(["plain", "flip"], 4, 3, 2, 2), in_turn,
              hint="ask(there(x), t, **cond)"),
-        Case("refuses a denoiser without a view", lambda g: (randn(g, 2, 1, 2, 2), some_times(g, 1)[0]), complaint,
-             hint="zip stops at the shorter list without a word: compare the lengths first"),
+        Case("refuses too few views, and too many, when it is made", lambda g: (number(g, 0, 1),), complaints,
+             hint="zip stops at the shorter list without a word: compare the lengths first, outside of `denoise`"),
+        Case("answers afresh when it is asked again", seen_inputs(["turn", "plain"], 2, 1, 3, 3), asked_again,
+             hint="what is added up must begin at nothing each time: inside of `denoise`"),
         Case("keeps float32", seen_inputs(["plain", "flip"], 2, 1, 2, 2, dtype=torch.float32), kind="shape",
              drive=lambda fn, *given: [str(agreed(fn, *given)[name].dtype) for name in ("x0", "eps")]),
     ),

@@ -25,7 +25,7 @@ def reads(x, t):
     """A log-probability that looks at every number of its picture: (B, ...) -> (B,)."""
     flat = x.flatten(1)
     ramp = torch.arange(1, flat.shape[1] + 1).to(x) / flat.shape[1]
-    return torch.nn.functional.logsigmoid((flat * ramp).sum(dim=1) + flat.square().sum(dim=1) / 5)
+    return torch.nn.functional.logsigmoid(4 * (flat * ramp).sum(dim=1) - flat.square().sum(dim=1))
 
 
 def pull_inputs(path, *shape, scale=1.0, one_time=True, dtype=torch.float64):
@@ -58,9 +58,10 @@ def of_its_class(path, x, t, label, scale):
     return list(mixture_denoiser(Mixture([1.0], [[0.8, 0.0]], [0.6]), PATHS[path])(x, t))
 
 
-def form(fn, *given):
-    found = pulled(fn, *given)
-    return [(str(found[name].dtype), found[name].requires_grad) for name in ("x0", "eps")]
+def form(fn, path, x, *given):
+    """The kind of numbers of the pair, and whether they or the x that was given ask for gradients afterwards."""
+    found = pulled(fn, path, x, *given)
+    return [(str(a.dtype), a.requires_grad) for a in (found["x0"], found["eps"], x)]
 
 
 def with_a_default(fn, path, x, t, label, scale):
@@ -81,8 +82,9 @@ CLASSIFIER_GUIDED = Exercise(
         Case("pulls with scale 1 if none is given", pull_inputs("flow", 4, 2), with_a_default),
         Case("leaves the pair alone at scale 0", pull_inputs("flow", 5, 2, scale=0.0), pulled),
         Case("takes a time for each picture", pull_inputs("flow", 5, 1, 2, 2, one_time=False), pulled),
-        Case("gives numbers without gradients, in float32", pull_inputs("flow", 3, 2, dtype=torch.float32), form,
-             kind="shape", hint="x.detach().requires_grad_() is a copy for the classifier alone"),
+        Case("gives numbers without gradients, in float32, and leaves x without",
+             pull_inputs("flow", 3, 2, dtype=torch.float32), form, kind="shape",
+             hint="x.detach().requires_grad_() is a tensor of its own for the classifier; x.requires_grad_() changes x"),
     ),
     hints=("Ask the denoiser first. Then the classifier, with gradients on: torch.enable_grad().",
            "seen = x.detach().requires_grad_(); gradient, = torch.autograd.grad(log_prob(seen, t).sum(), seen)",

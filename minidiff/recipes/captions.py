@@ -37,13 +37,14 @@ def tokens_of(config, captions):
 def text_unet(config):
     """The net of config["net"]: a U-Net beside a text encoder of net["text"], and a style where config["styles"] is.
 
-    net["reads"] names the attention layers, of `READERS`. It takes tokens=(B, L), and style=(B,) int.
+    net["reads"] names the attention layers, of `READERS`; net["mean"], by default True, is that of `TextUNet`. It takes
+    tokens=(B, L), and style=(B,) int.
     """
     net = dict(config["net"])
-    text, reads = net.pop("text"), READERS[net.pop("reads")]
+    text, reads, mean = net.pop("text"), READERS[net.pop("reads")], net.pop("mean", True)
     encoder = TextEncoder(tokenizer(config).size, length=config["length"], **text)
     unet = UNet(config["shape"][0], make_attention=partial(reads, width=encoder.width), **net)
-    whole = TextUNet(encoder, encoder.width, unet, net["width"], PAD)
+    whole = TextUNet(encoder, encoder.width, unet, net["width"], PAD, mean)
     if "styles" in config:
         whole.embed.extra["style"] = LabelEmbedding(len(config["styles"]), net["width"])
     return whole

@@ -82,7 +82,7 @@ RECIPE = Recipe(
     name="emoji-text", data=pictures, net=text_unet,
     loss=lambda config: caption_loss(config, partial(some_words, config=config)),
     draw=lambda config: caption_draw(config, partial(asked_for, config=config)),
-    presets={"cpu": {"net": {"channels": [64, 96, 128], "blocks": 1, "patch": 2, "width": 192, "attention": [1, 2],
+    presets={"cpu": {"net": {"channels": [64, 128, 160], "blocks": 1, "patch": 2, "width": 192, "attention": [1, 2],
                              "reads": "self+cross", "text": {"width": 128, "depth": 1, "heads": 4}},
                      "batch": 32, "fit": {"lr": 1e-3, "precision": "float32"}},
              "cuda": {"net": {"channels": [96, 160, 224], "blocks": 2, "patch": 2, "width": 256, "attention": [1, 2],

@@ -183,6 +183,15 @@ def test_a_weight_for_a_while():
         assert torch.equal(ask(x, torch.tensor(t), label=1)[0], guided(w)(x, torch.tensor(t))[0])
 
 
+@pytest.mark.equation("10.8a")
+@each_time
+def test_the_push_on_the_velocity_is_the_classifiers_slope_times_a_factor_of_the_clock(t):
+    path, x, time = PATHS["flow"], randn(50, 2), torch.tensor(t, dtype=torch.float64)
+    velocity = [eps - x0 for x0, eps in (mixture_denoiser(world, path)(x, time) for world in (SECOND, WORLD))]
+    slope = gradient(lambda x: log_share(x, time, path), x)
+    torch.testing.assert_close(velocity[0] - velocity[1], -t / (1 - t) * slope, rtol=1e-7, atol=1e-8)
+
+
 @pytest.mark.equation("10.9")
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
 def test_contrast_given_back(share):
