@@ -1,9 +1,10 @@
 """Latent diffusion on emoji, from the autoencoder to the drawn picture: benchmarks/latent.json
 
-    python benchmarks/latent.py train vae|latent [--minutes M] [--preset cpu|cuda] [--out DIR] [--keep]
+    python benchmarks/latent.py train vae|latent [--minutes M] [--preset cpu|cuda] [--out DIR] [--vae DIR] [--keep]
     python benchmarks/latent.py measure [PART ...]      by default all parts; those of nets that are there
 
 `train` goes on from what is in its folder; with --keep, model and record go to checkpoints/, where `measure` reads them.
+--vae is for trying: emoji-latent then learns in another autoencoder than checkpoints/emoji-vae.
 PART is one of: vae, drawn, bands, stages, compute. Each part replaces its own figures in the record. The tables for
 which many small nets are trained are made by benchmarks/autoencoders.py.
 """
@@ -58,7 +59,8 @@ def trained(args):
     device, name = pick_device(args.preset), RECIPES[args.recipe]
     out = args.out or OUT / name
     load_before, start = os.getloadavg()[0], time.process_time()
-    _, record = train(build(find(name), args.preset, data="emoji", device=device), out, minutes=args.minutes,
+    changes = {"vae": str(args.vae)} if args.vae and args.recipe == "latent" else {}
+    _, record = train(build(find(name), args.preset, data="emoji", device=device, **changes), out, minutes=args.minutes,
                       device=device, resume=(out / "state.safetensors").exists())
     record |= {"minutes": args.minutes, "cpu_seconds": round(time.process_time() - start), "cores": os.cpu_count(),
                "load_average_before_and_after": [round(load_before, 1), round(os.getloadavg()[0], 1)]}
@@ -156,6 +158,7 @@ def main():
     command.add_argument("--minutes", type=float, default=4.0)
     command.add_argument("--preset", default="cpu", choices=["cpu", "cuda"])
     command.add_argument("--out", type=Path, help="the folder of the run")
+    command.add_argument("--vae", type=Path, help="the autoencoder that emoji-latent learns in")
     command.add_argument("--keep", action="store_true")
     commands.add_parser("measure").add_argument("parts", nargs="*", metavar="PART", default=list(PARTS))
     args = parser.parse_args()

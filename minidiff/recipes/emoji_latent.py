@@ -85,7 +85,7 @@ def draw(config):
 RECIPE = Recipe(
     name="emoji-latent", data=latents, net=text_unet, draw=draw,
     loss=lambda config: caption_loss(config, partial(emoji_text.some_words, config=config)),
-    presets={"cpu": {"net": {"channels": [128, 192], "blocks": 1, "patch": 1, "width": 192, "attention": [0, 1],
+    presets={"cpu": {"net": {"channels": [96, 128], "blocks": 1, "patch": 1, "width": 192, "attention": [0, 1],
                              "reads": "self+cross", "text": {"width": 128, "depth": 1, "heads": 4}},
                      "batch": 64, "fit": {"lr": 1e-3, "precision": "float32"}},
              "cuda": {"net": {"channels": [192, 288], "blocks": 2, "patch": 1, "width": 256, "attention": [0, 1],

@@ -51,8 +51,8 @@ def figures(net, seed=0):
 
 RECIPE = Recipe(
     name="emoji-vae", data=pictures, net=kl_vae, loss=loss,
-    presets={"cpu": {"net": {"latent": 4, "channels": [48, 96], "blocks": 1, "patch": 2}, "batch": 64,
-                     "fit": {"lr": 2e-3, "precision": "float32"}},
+    presets={"cpu": {"net": {"latent": 4, "channels": [32, 64], "blocks": 1, "patch": 2}, "batch": 64,
+                     "fit": {"lr": 5e-3, "precision": "auto"}},
              "cuda": {"net": {"latent": 4, "channels": [64, 128, 256], "blocks": 2, "patch": 1}, "batch": 256,
                       "fit": {"lr": 1e-3, "precision": "bfloat16", "compile": True}}},
-    config={"shape": [3, 32, 32], "weight": 1e-3, "moved": 3})
+    config={"shape": [3, 32, 32], "weight": 1e-2, "moved": 3})

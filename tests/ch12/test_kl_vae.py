@@ -58,7 +58,7 @@ def test_log_var_is_bounded_and_beyond_the_bound_has_no_slope():
         net.encoder[-1].bias[4:] = torch.tensor([100.0, -100.0, 1.0, 1.0])
         net.encoder[-1].weight.zero_()
     log_var = net.encode(normal(1, 3, 8, 8))[1]
-    assert [float(log_var[0, c].mean()) for c in range(3)] == [HIGH, LOW, 1.0]
+    assert log_var.detach()[0, :3].mean(dim=(1, 2)).tolist() == [HIGH, LOW, 1.0]
     log_var.sum().backward()
     assert net.encoder[-1].bias.grad[4:].tolist() == [0.0, 0.0, 4.0, 4.0]
 
@@ -123,7 +123,7 @@ def test_a_picture_of_two_by_two_by_hand():
     assert float(logs["mse"]) == 5 / 4 and float(logs["kl"]) == pytest.approx(kl)
     of_means = 5 / 4 + 0.1 * kl / 2  # what `F.mse_loss` and a mean over latents would give
     assert float(vae_loss(picture, x, mean, log_var, weight_of_sums(0.1, 4, 2))[0]) == pytest.approx(of_means)
-    assert of_means > float(loss) * 1.03
+    assert of_means > float(loss) + 0.1 * kl / 5  # twice the weight on the KL
 
 
 def test_the_loss_of_a_batch_is_the_mean_of_those_of_its_pictures():
