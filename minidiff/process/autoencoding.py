@@ -36,6 +36,18 @@ def weight_of_sums(weight, d, k):
     return weight * d / k
 
 
+def vq_loss(picture, x, z, q, commitment=0.25):
+    """Mean squares of picture - x, of q - z, and `commitment` times the latter (van den Oord et al. 2017, eq. 3).
+
+    picture, x: (B, C, H, W); z, q: (B, c, h, w), the encoder's output and the codes in its place. The second term moves
+    the codes to z, which stays; the third z to the codes, which stay: else the encoder could run away from them.
+    Returns (scalar, logs).
+    """
+    mse = (picture - x).square().mean()
+    codes, committed = (q - z.detach()).square().mean(), (z - q.detach()).square().mean()
+    return mse + codes + commitment * committed, {"mse": mse.detach(), "committed": committed.detach()}
+
+
 def perceptual_loss(some, others):
     """How unlike two pictures are to a net that has learned to see: the mean over layers of LPIPS (Zhang et al. 2018).
 
