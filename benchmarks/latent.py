@@ -3,7 +3,7 @@
     python benchmarks/latent.py train vae|latent [--minutes M] [--preset cpu|cuda] [--out DIR] [--vae DIR] [--keep]
     python benchmarks/latent.py measure [PART ...]      by default all parts; those of nets that are there
 
-`train` goes on from what is in its folder; with --keep, model and record go to checkpoints/, where `measure` reads them.
+`train` goes on from what is in its folder; with --keep, model and record go to checkpoints/, which `measure` reads.
 --vae is for trying: emoji-latent then learns in another autoencoder than checkpoints/emoji-vae.
 PART is one of: vae, drawn, bands, stages, compute. Each part replaces its own figures in the record. The tables for
 which many small nets are trained are made by benchmarks/autoencoders.py.

@@ -1,4 +1,4 @@
-"""What drawing and training cost, in latents and in pixels: the parts `stages` and `compute` of benchmarks/latent.py."""
+"""What drawing and training cost, in latents and in pixels: two parts of benchmarks/latent.py."""
 
 import time
 from dataclasses import replace

@@ -31,7 +31,7 @@ def radial_spectrum(x, edges):
     """The mean power of a frequency in each band, over pictures and channels: x (N, C, H, W) -> (n,) float64.
 
     |FFT|^2 / (H W): white noise of variance v has v in every band, and the mean over all frequencies is the mean square
-    of x (Parseval). In photographs it falls like 1 / f^2 (Field 1987). edges: as in `bands_of`, which raises ValueError.
+    of x (Parseval). In photographs it falls like 1 / f^2 (Field 1987). edges: as in `bands_of`.
     """
     H, W = x.shape[-2:]
     power = torch.fft.fft2(x.double(), norm="ortho").abs().square().flatten(0, -3).mean(dim=0)

@@ -1,4 +1,4 @@
-"""Vector quantisation: each place of the grid of latents takes the nearest of K learned codes (van den Oord et al. 2017)."""
+"""Vector quantisation: each place of the latents takes the nearest of K learned codes (van den Oord et al. 2017)."""
 
 import torch
 from torch import nn
@@ -46,10 +46,11 @@ class VectorQuantiser(nn.Module):
         """
         K, places = len(self.codes), z.detach().movedim(1, 3).flatten(0, 2)
         share = indices.flatten().bincount(minlength=K).to(self.use) / indices.numel()
-        self.use.mul_(decay).add_(share, alpha=1 - decay)
+        self.use.lerp_(share, 1 - decay)
         dead = self.use < least / K
         n = int(dead.sum())
-        self.codes[dead] = places[torch.randint(len(places), (n,), generator=generator).to(places.device)].to(self.codes)
+        chosen = torch.randint(len(places), (n,), generator=generator).to(places.device)
+        self.codes[dead] = places[chosen].to(self.codes)
         self.use[dead] = 1 / K
         return n
 

@@ -15,12 +15,12 @@ def kl_diag(mean, log_var):
 
 
 def vae_loss(picture, x, mean, log_var, weight):
-    """(|picture - x|^2 + weight KL) / d of each picture of d numbers, in the mean over the batch. Returns (scalar, logs).
+    """(|picture - x|^2 + weight KL) / d of each picture of d numbers, in the mean over the batch.
 
-    picture, x: (B, C, H, W); mean, log_var: (B, c, h, w). Both terms are sums over all numbers of a picture, and are
-    divided by d together. Up to a constant it is 2 s^2 / d times the negative ELBO for pixels N(picture, s^2) with
-    2 s^2 = weight (Kingma and Welling 2014, eq. 10), and with weight / (2 s^2) as beta that of Higgins et al. 2017.
-    logs: "mse", the first term; "kl", nats a picture.
+    picture, x: (B, C, H, W); mean, log_var: (B, c, h, w). Both terms are sums over all numbers of a picture, divided by
+    d together. Up to a constant it is 2 s^2 / d times the negative ELBO for pixels N(picture, s^2) with 2 s^2 = weight
+    (Kingma and Welling 2014, eq. 10), and with weight / (2 s^2) as beta that of Higgins et al. 2017. Returns (scalar,
+    logs), logs: "mse", the first term; "kl", nats a picture.
     """
     square, kl = (picture - x).square().flatten(1).sum(dim=1).mean(), kl_diag(mean, log_var).mean()
     d = x[0].numel()

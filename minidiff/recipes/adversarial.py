@@ -57,7 +57,7 @@ def train_against(run, critic, steps, *, tower=None, perceptual=0.0, adversarial
 def one_step(optimizer, net, loss, clip=1.0):
     """One step of one net, whatever else the loss has touched. Raises TrainingError when the loss is not finite."""
     if not loss.isfinite():
-        raise TrainingError(f"the loss of the {type(net).__name__} became {float(loss)}; try a lower learning rate")
+        raise TrainingError(f"the loss of the {type(net).__name__} became {loss.item()}; try a lower learning rate")
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(net.parameters(), clip)

@@ -17,7 +17,7 @@ def vqvae(config):
 
 
 def loss(config):
-    """`vq_loss` of pictures that are moved by up to config["moved"] pixels; with config["revive"], no code stays dead."""
+    """`vq_loss` of pictures that are moved by up to config["moved"] pixels; config["revive"]: no code stays dead."""
     def loss_fn(net, batch, generator):
         x = shifted(batch["x"], config["moved"], generator)
         picture, z, q, indices = net(x)

@@ -16,7 +16,8 @@ from minidiff.training.errors import CheckpointError
 from minidiff.training.fit import fit
 from tests.nets import awake
 
-VAE = {"net": {"latent": 4, "channels": [8, 16], "blocks": 1, "patch": 2}, "batch": 16, "fit": {"lr": 5e-3, "warmup": 3}}
+VAE = {"net": {"latent": 4, "channels": [8, 16], "blocks": 1, "patch": 2}, "batch": 16,
+       "fit": {"lr": 5e-3, "warmup": 3}}
 NET = {"net": {"channels": [8, 16], "blocks": 1, "patch": 1, "width": 32, "attention": [0, 1], "reads": "self+cross",
                "text": {"width": 16, "depth": 1, "heads": 2}}, "batch": 16, "fit": {"lr": 3e-3, "warmup": 5}}
 
@@ -180,7 +181,8 @@ def test_a_model_that_is_no_autoencoder_is_refused(run, tmp_path):
 
 def test_the_nets_of_both_presets_fit_into_a_repository(run):
     for recipe, config in ((emoji_vae.RECIPE, {"shape": [3, 32, 32]}), (emoji_latent.RECIPE, run.config)):
-        sizes = {preset: sum(p.numel() for p in recipe.net(recipe.config | config | {"net": chosen["net"]}).parameters())
-                 for preset, chosen in recipe.presets.items()}
+        nets = {preset: recipe.net(recipe.config | config | {"net": chosen["net"]})
+                for preset, chosen in recipe.presets.items()}
+        sizes = {preset: sum(p.numel() for p in net.parameters()) for preset, net in nets.items()}
         assert 2 * sizes["cpu"] <= 12e6 and sizes["cpu"] < sizes["cuda"]
     assert captions.tokens_of(run.config, ["red heart"]).shape == (1, run.config["length"])

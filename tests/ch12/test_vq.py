@@ -22,7 +22,8 @@ def test_each_place_takes_the_nearest_of_all_codes():
     assert q.shape == z.shape and indices.shape == (2, 4, 5)
     for b, i, j in ((0, 0, 0), (1, 3, 2), (0, 2, 4)):
         far = [float((z[b, :, i, j] - code).square().sum()) for code in codes.codes.detach()]
-        assert int(indices[b, i, j]) == far.index(min(far)) and torch.equal(q[b, :, i, j], codes.codes[indices[b, i, j]])
+        assert int(indices[b, i, j]) == far.index(min(far))
+        assert torch.equal(q[b, :, i, j], codes.codes[indices[b, i, j]])
 
 
 def test_distances_are_not_rounded_under_autocast():
