@@ -17,8 +17,8 @@ def add_parser(commands):
                                  "draw 'purple heart with a hat' --style noto --out hearts.png")
     parser.add_argument("prompt", metavar="PROMPT", help="some words, between quotes")
     parser.add_argument("--model", default="emoji-text", metavar="NAME|CHECKPOINT",
-                        help="emoji-text (the default), shapes-text, or a model of one's own")
-    parser.add_argument("--style", help="of emoji-text: noto, twemoji, fluent or any; default: each one in turn")
+                        help="emoji-text (the default), emoji-latent, shapes-text, or a model of one's own")
+    parser.add_argument("--style", help="of emoji: noto, twemoji, fluent or any; default: each one in turn")
     parser.add_argument("--n", type=positive(int), default=9, help="how many pictures, default 9")
     parser.add_argument("--guidance", type=number, default=3.0, metavar="W", help="how many times as far to go towards "
                         "the prompt as the model by itself, which is 1; default 3")
