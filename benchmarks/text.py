@@ -1,6 +1,6 @@
 """The nets that draw from captions: train them, measure them, draw what does not exist: benchmarks/text.json
 
-    python benchmarks/text.py train RECIPE --images N [--out out/text/RECIPE] [--preset cpu|cuda] [--keep]
+    python benchmarks/text.py train RECIPE --images N | --minutes M [--out out/text/RECIPE] [--preset cpu|cuda] [--keep]
     python benchmarks/text.py growth [--n 200]     how training went: shapes-text at each snapshot of its run
     python benchmarks/text.py guidance [--n 200]   shapes-text by guidance and by evaluations, trained and held out
     python benchmarks/text.py sheet                a hundred prompts through emoji-text: pictures/emoji-text.png
@@ -32,7 +32,7 @@ from minidiff.training.device import pick_device
 
 FILE, OUT = Path(__file__).with_suffix(".json"), Path(__file__).parents[1] / "out" / "text"
 SHEET = Path(__file__).parent / "pictures" / "emoji-text.png"
-POINTS = (1 / 16, 1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1)  # of a run at which the averaged net is kept
+POINTS = (1 / 16, 1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 0.995)  # of a run at which the averaged net is kept
 GUIDANCE, STEPS = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0), (5, 9, 19, 39)
 
 
@@ -41,6 +41,7 @@ def main():
     parser.add_argument("part", choices=["train", "growth", "guidance", "sheet"])
     parser.add_argument("recipe", nargs="?", default="shapes-text", choices=["shapes-text", "emoji-text"])
     parser.add_argument("--images", type=int, default=64_000, help="of the whole run")
+    parser.add_argument("--minutes", type=float, help="of the whole run, in place of images")
     parser.add_argument("--preset", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--out", type=Path, help="the folder of the run")
     parser.add_argument("--n", type=int, default=200, help="pictures of each measurement")
@@ -54,16 +55,18 @@ def trained(args):
     """Train a recipe with snapshots, and put its record into the file."""
     device = pick_device(args.preset)
     run = build(find(args.recipe), args.preset, device=device)
-    steps = args.images // run.config["batch"]
-    points = {round(part * steps) for part in POINTS}
+    steps = None if args.minutes else args.images // run.config["batch"]
+    left, begun = list(POINTS), time.monotonic()
 
     def snapshot(step, loss, ema):
-        if step in points:
+        done = step / steps if steps else (time.monotonic() - begun) / 60 / args.minutes
+        if left and done >= left[0]:
+            left.pop(0)
             save_model(args.out / f"after-{step * run.config['batch']:07d}.safetensors", ema, run.config)
 
     load_before, start = os.getloadavg()[0], time.process_time()
-    _, record = train(replace(run, fit=run.fit | {"callback": snapshot}), args.out, steps=steps, device=device,
-                      resume=(args.out / "state.safetensors").exists(), progress=False)
+    _, record = train(replace(run, fit=run.fit | {"callback": snapshot}), args.out, steps=steps, minutes=args.minutes,
+                      device=device, resume=(args.out / "state.safetensors").exists(), progress=False)
     record |= {"minutes": round(record["seconds"] / 60, 1), "cpu_seconds": round(time.process_time() - start),
                "cores": os.cpu_count(), "load_average_before_and_after": [round(load_before, 1),
                                                                           round(os.getloadavg()[0], 1)]}

@@ -102,7 +102,7 @@ def merged(tokens, ranks):
         pair = min(zip(tokens, tokens[1:]), key=lambda pair: ranks.get(pair, float("inf")))
         if pair not in ranks:
             break
-        tokens = _merge(tokens, pair, ranks[pair])
+        tokens = bpe_merge(tokens, pair, ranks[pair])
     return tokens
 
 
@@ -126,7 +126,7 @@ def learn_byte_pairs(texts, merges):
         for k, (tokens, n) in enumerate(words):
             if pair in zip(tokens, tokens[1:]):
                 _count(pairs, tokens, -n)
-                words[k] = (_merge(tokens, pair, new), n)
+                words[k] = (bpe_merge(tokens, pair, new), n)
                 _count(pairs, words[k][0], n)
         del pairs[pair]
     return BytePairs(tuple(learned))
@@ -155,8 +155,8 @@ def _count(pairs, tokens, n):
         pairs[pair] += n
 
 
-def _merge(tokens, pair, new):
-    """Tokens with each `pair`, from left to right, replaced by `new`."""
+def bpe_merge(tokens, pair, new):
+    """Tokens with each `pair`, from left to right, replaced by `new`: a list (Sennrich et al. 2016, algorithm 1)."""
     out, i = [], 0
     while i < len(tokens):
         if tuple(tokens[i:i + 2]) == pair:

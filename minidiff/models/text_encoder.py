@@ -37,9 +37,7 @@ class TextEncoder(nn.Module):
         if self.position is not None:
             h = h + self.position.weight[:L]
         h = h if self.norm_first else self.norm(h)
-        seen = mask[:, None, None, :]
-        if self.causal:
-            seen = seen & torch.ones(L, L, dtype=torch.bool, device=mask.device).tril()
+        seen = pad_mask(mask, self.causal)
         for layer in self.layers:
             h = layer(h, seen)
         return (self.norm(h) if self.norm_first else h) * mask[:, :, None]
@@ -70,6 +68,19 @@ class Layer(nn.Module):
     def attend(self, h, seen):
         q, k, v = (split_heads(f(h), self.heads) for f in (self.q, self.k, self.v))
         return self.o(join_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=seen)))
+
+
+def pad_mask(mask, causal=False):
+    """Which token may read which: mask (B, L) bool, True for the tokens of a text -> (B, 1, L or 1, L) bool.
+
+    The last axis is what is read, the one before it who reads, and the 1 stands for the heads. No token reads padding;
+    with causal=True none reads what comes after it (Vaswani et al. 2017, section 3.2.3).
+    """
+    seen = mask[:, None, None, :]
+    if causal:
+        L = mask.shape[1]
+        seen = seen & torch.ones(L, L, dtype=torch.bool, device=mask.device).tril()
+    return seen
 
 
 def split_heads(h, heads):

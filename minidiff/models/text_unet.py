@@ -12,14 +12,16 @@ class TextUNet(nn.Module):
     """A text encoder and a U-Net, trained together: net(x (B, C, H, W), t, tokens=(B, L), **cond) -> as x.
 
     encoder(tokens, mask) -> (B, L, width): its vectors go to every attention layer of the U-Net, which reads them as
-    the context (vectors, mask); their mean, projected to `time_width`, is added to the time's vector (Nichol et al.
-    2022, GLIDE, section 3). pad: the number of the token that fills up short texts; other conditions go to the U-Net.
+    the context (vectors, mask). With `mean`, their mean, projected to `time_width`, is also added to the time's vector
+    (Nichol et al. 2022, GLIDE, section 3, who add the last token's): quick to learn, and a short cut past the words.
+    pad: the number of the token that fills up short texts; other conditions go to the U-Net.
     """
 
-    def __init__(self, encoder, width, unet, time_width, pad=0):
+    def __init__(self, encoder, width, unet, time_width, pad=0, mean=True):
         super().__init__()
-        self.encoder, self.unet, self.pad = encoder, unet, pad
-        unet.embed.extra["text"] = nn.Linear(width, time_width)
+        self.encoder, self.unet, self.pad, self.mean = encoder, unet, pad, mean
+        if mean:
+            unet.embed.extra["text"] = nn.Linear(width, time_width)
 
     @property
     def embed(self):
@@ -29,4 +31,6 @@ class TextUNet(nn.Module):
     def forward(self, x, t, tokens, **cond):
         mask = tokens != self.pad
         vectors = self.encoder(tokens, mask)
-        return self.unet(x, t, context=(vectors, mask), text=pool_mean(vectors, mask), **cond)
+        if self.mean:
+            cond["text"] = pool_mean(vectors, mask)
+        return self.unet(x, t, context=(vectors, mask), **cond)

@@ -12,7 +12,7 @@ from minidiff.models.unet import UNet
 from minidiff.process.denoiser import denoiser_of
 from minidiff.process.flow import FLOW, flow_path, shift_times
 from minidiff.process.targets import X0
-from minidiff.process.weighted_loss import weighted_loss
+from minidiff.process.weighted_loss import logit_normal_times, stratified_times, weighted_loss
 from minidiff.recipes.recipe import Draw
 from minidiff.samplers.flow import HEUN_FLOW
 from minidiff.samplers.grids import even_times
@@ -37,13 +37,14 @@ def tokens_of(config, captions):
 def text_unet(config):
     """The net of config["net"]: a U-Net beside a text encoder of net["text"], and a style where config["styles"] is.
 
-    net["reads"] names the attention layers, of `READERS`. It takes tokens=(B, L), and style=(B,) int.
+    net["reads"] names the attention layers, of `READERS`; net["mean"], by default True, is that of `TextUNet`. It takes
+    tokens=(B, L), and style=(B,) int.
     """
     net = dict(config["net"])
-    text, reads = net.pop("text"), READERS[net.pop("reads")]
+    text, reads, mean = net.pop("text"), READERS[net.pop("reads")], net.pop("mean", True)
     encoder = TextEncoder(tokenizer(config).size, length=config["length"], **text)
     unet = UNet(config["shape"][0], make_attention=partial(reads, width=encoder.width), **net)
-    whole = TextUNet(encoder, encoder.width, unet, net["width"], PAD)
+    whole = TextUNet(encoder, encoder.width, unet, net["width"], PAD, mean)
     if "styles" in config:
         whole.embed.extra["style"] = LabelEmbedding(len(config["styles"]), net["width"])
     return whole
@@ -58,8 +59,13 @@ def caption_loss(config, tokens_of_batch=None):
     """The error of config["target"] on the straight path, told the caption, or in some of the batch none.
 
     tokens_of_batch: (batch, generator) -> tokens (B, L), by default batch["tokens"]. config["uncaptioned"] is the part
-    of the pictures that lose caption and style (Ho and Salimans 2022, algorithm 1).
+    of the pictures that lose caption and style (Ho and Salimans 2022, algorithm 1). config["times"], where it is there,
+    is the mean and the standard deviation of the logits of the times; else they are uniform, one in each slice.
     """
+    times = stratified_times
+    if "times" in config:
+        mean, std = config["times"]
+        times = partial(logit_normal_times, mean=mean, std=std)
     path, target, rate = flow_path(), TARGETS[config["target"]], config["uncaptioned"]
     weight = partial(clear_at_most, config["least_time"]) if target is X0 else None
     empty = tokens_of(config, [""])
@@ -70,7 +76,7 @@ def caption_loss(config, tokens_of_batch=None):
         cond = {"tokens": torch.where(rows[:, None] == 1, tokens, empty.to(tokens))}
         if "style" in batch:
             cond["style"] = torch.where(rows == 1, batch["style"], len(config["styles"]))
-        return weighted_loss(partial(net, **cond), batch["x"], path, target, generator, weight=weight)
+        return weighted_loss(partial(net, **cond), batch["x"], path, target, generator, times, weight)
     return loss
 
 
