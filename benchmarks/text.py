@@ -3,6 +3,7 @@
     python benchmarks/text.py train RECIPE --images N | --minutes M [--out out/text/RECIPE] [--preset cpu|cuda] [--keep]
     python benchmarks/text.py growth [--n 200]     how training went: shapes-text at each snapshot of its run
     python benchmarks/text.py guidance [--n 200]   shapes-text by guidance and by evaluations, trained and held out
+    python benchmarks/text.py compare --model FILE --name NAME     beside the committed one: a row in "tried"
     python benchmarks/text.py sheet                a hundred prompts through emoji-text: pictures/emoji-text.png
 
 `train` goes on from what is in its folder, and keeps the averaged net at some points of the run beside the model; with
@@ -18,9 +19,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from measuring import fill, keep, machine, write
+import torch
+from measuring import fill, keep, machine, rounded, write
 from prompts import PROMPTS
 
+from minidiff.data.emoji import emoji
 from minidiff.data.shapes import shapes
 from minidiff.evaluation.shapes_judge import judge, rates
 from minidiff.plotting import save_grid
@@ -33,12 +36,13 @@ from minidiff.training.device import pick_device
 FILE, OUT = Path(__file__).with_suffix(".json"), Path(__file__).parents[1] / "out" / "text"
 SHEET = Path(__file__).parent / "pictures" / "emoji-text.png"
 POINTS = (1 / 16, 1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 0.995)  # of a run at which the averaged net is kept
+TIMES = (0.1, 0.3, 0.5, 0.7, 0.9)
 GUIDANCE, STEPS = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0), (5, 9, 19, 39)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=["train", "growth", "guidance", "sheet"])
+    parser.add_argument("part", choices=["train", "growth", "guidance", "compare", "sheet"])
     parser.add_argument("recipe", nargs="?", default="shapes-text", choices=["shapes-text", "emoji-text"])
     parser.add_argument("--images", type=int, default=64_000, help="of the whole run")
     parser.add_argument("--minutes", type=float, help="of the whole run, in place of images")
@@ -46,9 +50,11 @@ def main():
     parser.add_argument("--out", type=Path, help="the folder of the run")
     parser.add_argument("--n", type=int, default=200, help="pictures of each measurement")
     parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--model", type=Path, help="of compare: a checkpoint of either recipe")
+    parser.add_argument("--name", help="of compare: what is different about it")
     args = parser.parse_args()
     args.out = args.out or OUT / args.recipe
-    {"train": trained, "growth": growth, "guidance": guided, "sheet": sheet}[args.part](args)
+    {"train": trained, "growth": growth, "guidance": guided, "compare": compare, "sheet": sheet}[args.part](args)
 
 
 def trained(args):
@@ -112,6 +118,31 @@ def guided(args):
     write(FILE, known())
     fill(FILE, machine, wanted, lambda guidance, evaluations, split: obeyed(
         recipe, net, args.n, guidance, evaluations, split), rows="guidance")
+
+
+def compare(args):
+    """The error on held-out pictures by time, and of scenes the rates, of a net that is not committed."""
+    recipe, net = load(args.model)
+    record = args.model.with_suffix(".json")
+    told = json.loads(record.read_text()) if record.is_file() else {}
+    row = {"recipe": recipe.name, "what": args.name, "net": recipe.config["net"]} | {
+        key: told[key] for key in ("images", "seconds", "cpu_seconds") if key in told}
+    if recipe.name == "shapes-text":
+        held = shapes(args.n, seed=1, split="test")
+        asked = {"caption": list(held.captions)}
+        row["obeyed"] = {split: obeyed(recipe, net, args.n, 3.0, 19, split) for split in ("test", "train")}
+    else:
+        held = emoji("test")
+        asked = {"caption": list(held.captions), "style": list(held.styles)}
+    how, x0 = recipe.draw(recipe.config), held.pictures
+    ask, cond = how.denoiser(net, how.path), how.cond(len(x0), **asked)
+    eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        row["error"] = {t: rounded(float((ask(how.path.mix(x0, eps, torch.tensor(t)), torch.tensor(t), **cond)[0] - x0)
+                                         .square().mean())) for t in TIMES}
+    tried = [other for other in known()["tried"] if other.get("what") != args.name]
+    write(FILE, known() | {"tried": [*tried, row | machine()]})
+    print(row)
 
 
 def sheet(args):

@@ -9,7 +9,6 @@ from minidiff.data.tokenizer import END, PAD, START, UNKNOWN, learn_words
 from minidiff.models.labels import check_labels
 from minidiff.recipes.captions import caption_draw, caption_loss, captions_asked_for, text_unet, tokenizer, tokens_of
 from minidiff.recipes.recipe import Recipe
-from minidiff.training.muon_adamw import muon_and_adamw
 
 NAME = 1  # the part of a caption that is the name; key words are the parts after it, 0 is what always stays
 
@@ -85,10 +84,9 @@ RECIPE = Recipe(
     draw=lambda config: caption_draw(config, partial(asked_for, config=config)),
     presets={"cpu": {"net": {"channels": [64, 128, 160], "blocks": 1, "patch": 2, "width": 192, "attention": [1, 2],
                              "reads": "self+cross", "text": {"width": 128, "depth": 1, "heads": 4}},
-                     "batch": 32, "fit": {"optimizer": muon_and_adamw, "lr": 1e-3, "precision": "float32"}},
+                     "batch": 32, "fit": {"lr": 1e-3, "precision": "float32"}},
              "cuda": {"net": {"channels": [96, 160, 224], "blocks": 2, "patch": 2, "width": 256, "attention": [1, 2],
                               "reads": "self+cross", "text": {"width": 192, "depth": 2, "heads": 6}},
-                      "batch": 512, "fit": {"optimizer": muon_and_adamw, "lr": 1e-3, "precision": "bfloat16",
-                                            "compile": True}}},
+                      "batch": 512, "fit": {"lr": 1e-3, "precision": "bfloat16", "compile": True}}},
     config={"shape": [3, 32, 32], "length": 20, "longest": 28, "least": 2, "nameless": 0.1, "target": "x0",
             "least_time": 0.2, "shift": 1.0, "uncaptioned": 0.1})
