@@ -17,11 +17,13 @@ def add_parser(commands):
                                  "draw 'purple heart with a hat' --style noto --out hearts.png")
     parser.add_argument("prompt", metavar="PROMPT", help="some words, between quotes")
     parser.add_argument("--model", default="emoji-text", metavar="NAME|CHECKPOINT",
-                        help="emoji-text (the default), shapes-text, or a model of one's own")
-    parser.add_argument("--style", help="of emoji-text: noto, twemoji, fluent or any; default: each one in turn")
-    parser.add_argument("--n", type=positive(int), default=9, help="how many pictures, default 9")
-    parser.add_argument("--guidance", type=number, default=3.0, metavar="W", help="how many times as far to go towards "
-                        "the prompt as the model by itself, which is 1; default 3")
+                        help="emoji-text (the default), emoji-latent, shapes-text, a model of one's own, or sd15, Stable "
+                        "Diffusion 1.5, once 'port' has made it from published files")
+    parser.add_argument("--style", help="of emoji: noto, twemoji, fluent or any; default: each one in turn")
+    parser.add_argument("--n", type=positive(int), help="how many pictures, default 9, of sd15 1")
+    parser.add_argument("--guidance", type=number, metavar="W", help="how many times as far to go towards the prompt "
+                        "as the model by itself, which is 1; default 3, of sd15 7.5")
+    parser.add_argument("--side", type=positive(int), help="of sd15: pixels, a multiple of 8, default 512")
     parser.add_argument("--steps", type=positive(int), help="evaluations of the model; default: the recipe's")
     parser.add_argument("--seed", type=int, default=0, help="picture i of a seed is the same for every --n")
     parser.add_argument("--out", type=Path, required=True, help="X.png")
@@ -46,10 +48,14 @@ def run(args):
     if args.out.suffix != ".png" or not args.out.parent.is_dir():
         raise ValueError(f"--out must be a file X.png in a folder that exists, got {args.out}")
     check_writable(args.out.parent)
+    from minidiff.cli.draw_sd15 import draw_sd15, is_sd15
     from minidiff.plotting import save_grid
     from minidiff.recipes.catalogue import names
     from minidiff.recipes.recipe import load
     from minidiff.training.device import pick_device
+    if is_sd15(args.model):
+        return draw_sd15(args, pick_device(args.device), draw_all)
+    args.n, args.guidance = args.n or 9, 3.0 if args.guidance is None else args.guidance
     device, named = pick_device(args.device), CHECKPOINTS / f"{args.model}.safetensors"
     if args.model in names() and not named.is_file():
         raise ValueError(f"--model: there is no trained {args.model} here; 'python -m minidiff train {args.model} "
@@ -57,6 +63,8 @@ def run(args):
     recipe, net = load(named if named.is_file() else args.model, device)
     if "words" not in recipe.config:
         raise ValueError(f"--model: {recipe.name} learned no captions, so it cannot be told what to draw")
+    if args.side is not None:
+        raise ValueError(f"--side: {recipe.name} draws pictures of one size")
     asked = {"caption": args.prompt}
     if args.style is not None:
         if "styles" not in recipe.config:
@@ -93,7 +101,7 @@ def look_at_words(config, prompt):
         print(f"words that the model does not know, and leaves out: {said}", file=sys.stderr)
 
 
-def draw_all(recipe, net, args, device, asked):
+def draw_all(recipe, net, args, device, asked, batch=50):
     """The pictures of a prompt, with a bar on a terminal that counts evaluations of the model."""
     from tqdm import tqdm
 
@@ -101,7 +109,6 @@ def draw_all(recipe, net, args, device, asked):
     from minidiff.recipes.recipe import sample
     how = recipe.draw(recipe.config)
     steps = how.sampler.steps(args.steps or how.steps)
-    batch = 50
     total = (how.sampler.each * steps + how.sampler.more) * math.ceil(args.n / batch)
     with tqdm(total=total, desc="drawing", disable=not sys.stderr.isatty()) as bar:
         def counted(denoiser):

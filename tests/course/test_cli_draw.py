@@ -12,7 +12,7 @@ from PIL import Image
 from minidiff.cli import draw
 from minidiff.cli.main import main
 from minidiff.places import CHECKPOINTS
-from minidiff.recipes import emoji_text, shapes_text
+from minidiff.recipes import emoji_latent, emoji_text, emoji_vae, shapes_text
 from minidiff.recipes.run import save_model
 from tests.course.test_cli import says
 from tests.nets import awake
@@ -69,6 +69,30 @@ def test_shapes_are_drawn_and_judged(models, tmp_path, capsys):
     assert "as a judge reads them: objects " in capsys.readouterr().out
     drawn(models, tmp_path / "a.png", "star red large", "--n", 2, name="shapes-text")  # no caption of the grammar
     assert "judge" not in capsys.readouterr().out
+
+
+@pytest.fixture
+def latent(models, tmp_path):
+    """Beside the others a net of emoji-latent that learned nothing, and the autoencoder that it was made for."""
+    vae = {"latent": 4, "channels": [8, 8], "blocks": 1, "patch": 2}
+    config = emoji_vae.RECIPE.config | {"recipe": "emoji-vae", "net": vae, "data": "emoji"}
+    save_model(tmp_path / "vae.safetensors", awake(emoji_vae.kl_vae(config)), config)
+    _, digest = emoji_latent.autoencoder(str(tmp_path / "vae.safetensors"))
+    config = TOLD["emoji-text"] | {
+        "recipe": "emoji-latent", "net": NET | {"patch": 1}, "shape": [4, 8, 8], "vae_digest": digest,
+        "vae": str(tmp_path / "vae.safetensors"), "latent_shift": [0.0], "latent_scale": [1.0]}
+    save_model(tmp_path / "latent.safetensors", awake(emoji_latent.RECIPE.net(config)), config)
+    return models | {"emoji-latent": tmp_path / "latent.safetensors"}
+
+
+def test_what_is_drawn_in_latents_comes_out_as_pictures(latent, tmp_path, capsys):
+    heart, cat = (drawn(latent, tmp_path / "a.png", prompt, "--style", "noto", name="emoji-latent")
+                  for prompt in ("purple heart", "cat"))
+    assert heart.shape == cat.shape == (618, 618, 3) and (heart != cat).any()
+    (tmp_path / "vae.safetensors").unlink()
+    emoji_latent.autoencoder.cache_clear()
+    said = says(capsys, "draw", "cat", "--model", latent["emoji-latent"], "--out", tmp_path / "b.png")
+    assert "does not make a model of emoji-latent: no checkpoint at" in said and not (tmp_path / "b.png").exists()
 
 
 def test_a_bar_is_shown_on_a_terminal_alone(models, tmp_path, monkeypatch):

@@ -37,8 +37,8 @@ def test_help_is_quick_and_loads_nothing_heavy():
     assert len(found) == len(commands()) + 2 and all(heavy == [] for _, _, heavy in found)
     assert all(seconds < 0.3 for _, seconds, _ in found[:-1])
     assert all(f"    {name} " in done.stdout for name in commands())
-    assert set(commands()) == {"compare", "data", "demo", "doctor", "draw", "edit", "evaluate", "sample", "start",
-                               "train"}
+    assert set(commands()) == {"compare", "data", "demo", "doctor", "draw", "edit", "evaluate", "port", "sample",
+                               "start", "train"}
 
 
 def test_a_terminal_without_our_letters_gets_its_lines_all_the_same():

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import tomllib
 from functools import reduce
@@ -64,9 +65,9 @@ def test_each_make_command_exists():
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_is_understood(command, monkeypatch):
     """The parser takes its words; what the command does is replaced."""
-    words = command.split()
+    words = shlex.split(command)
     ran = []
-    for module in ("train", "sample", "edit", "draw", "evaluate", "compare", "start", "data", "doctor", "demo"):
+    for module in ("train", "sample", "edit", "draw", "evaluate", "compare", "start", "data", "doctor", "demo", "port"):
         monkeypatch.setattr(f"minidiff.cli.{module}.run", ran.append)
     assert main(words) == 0
     assert [args.command for args in ran] == words[:1]

@@ -5,6 +5,7 @@ import torch
 
 from minidiff.models.clip import Clip
 from minidiff.models.gan import GAN
+from minidiff.models.kl_vae import KLVAE
 from minidiff.models.mlp import MLP
 from minidiff.models.prior import Prior
 from minidiff.models.text_unet import TextUNet
@@ -30,6 +31,8 @@ def nets():
             net = find(name).net(config)
             if str(net) not in [str(other) for other, *_ in found.values()]:
                 time = [torch.ones(2)] if isinstance(net, (UNet, TextUNet, Prior)) else []
+                if isinstance(net, KLVAE):
+                    time = [torch.zeros(2, *net.grid(28, 28))]
                 x = {Clip: torch.zeros(2, 3, 32, 32), Prior: torch.zeros(2, 16)}.get(type(net))
                 found[f"{name} {preset}"] = net, torch.zeros(2, 1, 28, 28) if x is None else x, *time
     return found
