@@ -123,7 +123,7 @@ class Digits:
 
 
 def row_length(measure, side=28):
-    """The mean squared length of the rows of a camera's matrix: what it leaves of the variance of independent pixels."""
+    """The mean squared length of the rows of a camera's matrix: what it leaves of independent pixels' variance."""
     return float(measure(torch.eye(side * side).reshape(-1, 1, side, side)).square().sum(dim=0).mean())
 
 

@@ -17,8 +17,8 @@ def add_parser(commands):
                                  "draw 'purple heart with a hat' --style noto --out hearts.png")
     parser.add_argument("prompt", metavar="PROMPT", help="some words, between quotes")
     parser.add_argument("--model", default="emoji-text", metavar="NAME|CHECKPOINT",
-                        help="emoji-text (the default), emoji-latent, shapes-text, a model of one's own, or sd15, Stable "
-                        "Diffusion 1.5, once 'port' has made it from published files")
+                        help="emoji-text (the default), emoji-latent, shapes-text, a model of one's own, or sd15: "
+                        "Stable Diffusion 1.5, once 'port' has made it from published files")
     parser.add_argument("--style", help="of emoji: noto, twemoji, fluent or any; default: each one in turn")
     parser.add_argument("--n", type=positive(int), help="how many pictures, default 9, of sd15 1")
     parser.add_argument("--guidance", type=number, metavar="W", help="how many times as far to go towards the prompt "

@@ -84,7 +84,7 @@ CLASSIFIER_GUIDED = Exercise(
         Case("takes a time for each picture", pull_inputs("flow", 5, 1, 2, 2, one_time=False), pulled),
         Case("gives numbers without gradients, in float32, and leaves x without",
              pull_inputs("flow", 3, 2, dtype=torch.float32), form, kind="shape",
-             hint="x.detach().requires_grad_() is a tensor of its own for the classifier; x.requires_grad_() changes x"),
+             hint="x.detach().requires_grad_() is a tensor of its own for the classifier; x.requires_grad_() alters x"),
     ),
     hints=("Ask the denoiser first. Then the classifier, with gradients on: torch.enable_grad().",
            "seen = x.detach().requires_grad_(); gradient, = torch.autograd.grad(log_prob(seen, t).sum(), seen)",

@@ -80,7 +80,7 @@ def needed_names(functions):
 
 
 def held_by(thing):
-    """In what is no module: the things that may be functions or hold some. Of exercises, which hold answers, nothing."""
+    """The things in this one that may be functions or hold some; of exercises, which hold answers, none: a list."""
     if isinstance(thing, types.FunctionType):
         own = [*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values()]
         return own + [cell.cell_contents for cell in thing.__closure__ or ()]

@@ -68,7 +68,7 @@ MATHS = {"process", "models", "samplers", "evaluation"}
 OUR_OWN = {"process.denoiser", "models.classifier", "models.mlp", "samplers.grids", "samplers.sampler",
            "evaluation.digits",
            "evaluation.gaussian", "evaluation.eps_baselines", "evaluation.mixture",
-           "evaluation.shapes_judge", "evaluation.shapes_read"}
+           "evaluation.shapes_judge", "evaluation.shapes_read", "evaluation.attention"}
 TENSORS = {"x", "x0", "x_t", "x_s", "x0_hat", "eps", "t", "s", "betas", "alpha_bar", "images", "real", "features",
            "features_1", "features_2", "mean_1", "mean_2", "points", "values", "samples", "beta"}
 SHAPE = re.compile(r"\([A-Z][^()]*\)|\(\)|shape|number|float|int\b")

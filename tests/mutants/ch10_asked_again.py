@@ -1,4 +1,4 @@
-"""Wrong and right answers to chapter 10 that show only near a special weight, at a second question, or in what stays."""
+"""Answers to chapter 10 that show only near a special weight, at a second question, or in what stays of x."""
 
 import torch
 
