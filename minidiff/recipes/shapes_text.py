@@ -56,10 +56,10 @@ RECIPE = Recipe(
     draw=lambda config: caption_draw(config, partial(asked_for, config=config)),
     presets={"cpu": {"net": {"channels": [64, 96, 128], "blocks": 1, "patch": 2, "width": 128, "attention": [1, 2],
                              "reads": "self+cross", "mean": False,
-                             "text": {"width": 96, "depth": 2, "heads": 4}},
+                             "text": {"width": 96, "depth": 1, "heads": 4}},
                      "batch": 32, "fit": {"lr": 1e-3, "precision": "float32"}},
              "cuda": {"net": {"channels": [96, 192, 256], "blocks": 2, "patch": 2, "width": 256, "attention": [1, 2],
                               "reads": "self+cross", "mean": False, "text": {"width": 192, "depth": 3, "heads": 6}},
                       "batch": 512, "fit": {"lr": 1e-3, "precision": "bfloat16", "compile": True}}},
-    config={"shape": [3, 32, 32], "length": 20, "scenes": 40_000, "scene_seed": 0, "captions": "long", "target": "x0",
+    config={"shape": [3, 32, 32], "length": 20, "scenes": 60_000, "scene_seed": 0, "captions": "long", "target": "x0",
             "least_time": 0.2, "times": [0.5, 0.8], "shift": 1.0, "uncaptioned": 0.1})
