@@ -1,6 +1,7 @@
 """The nets that draw from captions: train them, measure them, draw what does not exist: benchmarks/text.json
 
     python benchmarks/text.py train RECIPE --images N | --minutes M [--out out/text/RECIPE] [--preset cpu|cuda] [--keep]
+    python benchmarks/text.py measure RECIPE       the committed net again, into its record
     python benchmarks/text.py growth [--n 200]     how training went: shapes-text at each snapshot of its run
     python benchmarks/text.py guidance [--n 200]   shapes-text by guidance and by evaluations, trained and held out
     python benchmarks/text.py compare --model FILE --name NAME     beside the committed one: a row in "tried"
@@ -42,7 +43,7 @@ GUIDANCE, STEPS = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0), (5, 9, 19, 39)
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=["train", "growth", "guidance", "compare", "sheet"])
+    parser.add_argument("part", choices=["train", "growth", "guidance", "measure", "compare", "sheet"])
     parser.add_argument("recipe", nargs="?", default="shapes-text", choices=["shapes-text", "emoji-text"])
     parser.add_argument("--images", type=int, default=64_000, help="of the whole run")
     parser.add_argument("--minutes", type=float, help="of the whole run, in place of images")
@@ -54,7 +55,8 @@ def main():
     parser.add_argument("--name", help="of compare: what is different about it")
     args = parser.parse_args()
     args.out = args.out or OUT / args.recipe
-    {"train": trained, "growth": growth, "guidance": guided, "compare": compare, "sheet": sheet}[args.part](args)
+    parts = {"train": trained, "growth": growth, "guidance": guided, "measure": measured, "compare": compare}
+    (parts | {"sheet": sheet})[args.part](args)
 
 
 def trained(args):
@@ -76,15 +78,15 @@ def trained(args):
     record |= {"minutes": round(record["seconds"] / 60, 1), "cpu_seconds": round(time.process_time() - start),
                "cores": os.cpu_count(), "load_average_before_and_after": [round(load_before, 1),
                                                                           round(os.getloadavg()[0], 1)]}
-    record.pop("words")  # the model's description has them
     if args.keep:
         keep(args.out, record)
-    write(FILE, known() | {args.recipe: {k: v for k, v in record.items() if k != "loss_curve"}})
+        measured(args)
 
 
 def known():
     """What the file holds already."""
-    return machine() | {"growth": [], "guidance": []} | (json.loads(FILE.read_text()) if FILE.exists() else {})
+    found = json.loads(FILE.read_text()) if FILE.exists() else {}
+    return machine() | {"growth": [], "guidance": [], "tried": []} | found
 
 
 def obeyed(recipe, net, n, guidance, steps, split):
@@ -120,26 +122,44 @@ def guided(args):
         recipe, net, args.n, guidance, evaluations, split), rows="guidance")
 
 
+def figures(recipe, net, n):
+    """The error of x0 on held-out pictures by time, and of shapes-text the rates by the judge."""
+    if recipe.name == "shapes-text":
+        held = shapes(n, seed=1, split="test")
+        asked = {"caption": list(held.captions)}
+        found = {"obeyed": {split: obeyed(recipe, net, n, 3.0, 19, split) for split in ("test", "train")}}
+    else:
+        held, found = emoji("test"), {}
+        asked = {"caption": list(held.captions), "style": list(held.styles)}
+    how, x0 = recipe.draw(recipe.config), held.pictures
+    ask, cond = how.denoiser(net, how.path), how.cond(len(x0), **asked)
+    eps, errors = torch.randn(x0.shape, generator=torch.Generator().manual_seed(0)), {}
+    with torch.no_grad():
+        for t in map(torch.tensor, TIMES):
+            guess, _ = ask(how.path.mix(x0, eps, t), t, **cond)
+            errors[f"{t:.1f}"] = rounded(float((guess - x0).square().mean()))
+    return found | {"error": errors}
+
+
+def measured(args):
+    """Put what the committed net of a recipe can do into its record, with the description of its file."""
+    weights, file = (CHECKPOINTS / f"{args.recipe}.{kind}" for kind in ("safetensors", "json"))
+    recipe, net = load(weights)
+    record = json.loads(file.read_text()) | recipe.config
+    record["metrics"] = figures(recipe, net, args.n)
+    write(file, record)
+    kept = {key: value for key, value in record.items() if key not in ("loss_curve", "words")}
+    write(FILE, known() | {args.recipe: kept})
+    print(record["metrics"])
+
+
 def compare(args):
-    """The error on held-out pictures by time, and of scenes the rates, of a net that is not committed."""
+    """The same figures of a net that is not committed: a row in "tried"."""
     recipe, net = load(args.model)
     record = args.model.with_suffix(".json")
     told = json.loads(record.read_text()) if record.is_file() else {}
     row = {"recipe": recipe.name, "what": args.name, "net": recipe.config["net"]} | {
-        key: told[key] for key in ("images", "seconds", "cpu_seconds") if key in told}
-    if recipe.name == "shapes-text":
-        held = shapes(args.n, seed=1, split="test")
-        asked = {"caption": list(held.captions)}
-        row["obeyed"] = {split: obeyed(recipe, net, args.n, 3.0, 19, split) for split in ("test", "train")}
-    else:
-        held = emoji("test")
-        asked = {"caption": list(held.captions), "style": list(held.styles)}
-    how, x0 = recipe.draw(recipe.config), held.pictures
-    ask, cond = how.denoiser(net, how.path), how.cond(len(x0), **asked)
-    eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        row["error"] = {t: rounded(float((ask(how.path.mix(x0, eps, torch.tensor(t)), torch.tensor(t), **cond)[0] - x0)
-                                         .square().mean())) for t in TIMES}
+        key: told[key] for key in ("images", "seconds", "cpu_seconds") if key in told} | figures(recipe, net, args.n)
     tried = [other for other in known()["tried"] if other.get("what") != args.name]
     write(FILE, known() | {"tried": [*tried, row | machine()]})
     print(row)

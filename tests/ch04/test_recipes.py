@@ -55,7 +55,7 @@ def test_the_classifier_recipe_learns_to_read(few_strokes):
 
 @pytest.mark.parametrize("file", sorted(CHECKPOINTS.glob("*.safetensors")), ids=lambda file: file.name)
 def test_committed_checkpoints_are_small_and_have_a_record(file):
-    assert file.stat().st_size <= 3e6
+    assert file.stat().st_size <= 12e6
     record = json.loads(file.with_suffix(".json").read_text())
     assert {"recipe", "steps", "seconds", "hardware", "seed", "loss_curve", "metrics"} <= record.keys()
     assert record.items() >= load_checkpoint(file)[1].items()
